@@ -1,0 +1,54 @@
+"""Pellucid: neural networks you can see through. Everything loads on first use: `import pellucid` is instant."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import activations, errors, initializers, layers, losses
+    from ._api import fit, load, open_run, runs, save, write_report
+    from .backprop import blame, summary, unit_variance
+    from .layers import mlp
+    from .module import parameters
+
+_HOMES = {
+    "_api": ("fit", "load", "open_run", "runs", "save", "write_report"),
+    "backprop": ("blame", "summary", "unit_variance"),
+    "layers": ("mlp",),
+    "module": ("parameters",),
+}
+_MODULES = ("activations", "errors", "initializers", "layers", "losses")
+
+__version__ = "0.1.0"
+__all__ = [
+    "activations",
+    "blame",
+    "errors",
+    "fit",
+    "initializers",
+    "layers",
+    "load",
+    "losses",
+    "mlp",
+    "open_run",
+    "parameters",
+    "runs",
+    "save",
+    "summary",
+    "unit_variance",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,113 @@
+"""What a layer is: a frozen dataclass whose arrays are the leaves of a tree. The only file that imports equinox."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import equinox
+import jax
+from jax import Array
+
+
+def static(**settings: Any) -> Any:
+    """A field that is a setting and not an array: it is part of the structure, never of the parameters."""
+    return equinox.field(static=True, **settings)
+
+
+class Layer(equinox.Module):
+    """A function with its chain rule: `forward` says what it does, `backward` who is to blame.
+
+    Arrays first, then settings marked `static()`. A key means training; no key means inference.
+    `backward` receives what `forward` saved and the blame of the output, and returns the blame of the
+    input and, in the layer's own type, the blame of every parameter.
+    """
+
+    @abstractmethod
+    def forward(self, x: Any, *, key: Array | None = None) -> tuple[Any, Any]:
+        """`x -> (y, saved)`."""
+
+    @abstractmethod
+    def backward(self, saved: Any, dy: Any) -> tuple[Any, Any]:
+        """`(saved, dL/dy) -> (dL/dx, dL/dlayer)`."""
+
+    def __call__(self, x: Any) -> Any:
+        """The output at inference."""
+        return self.forward(x)[0]
+
+
+def path_of(keys: tuple[Any, ...]) -> str:
+    """The dotted path of a leaf, as in `layers[2].weight` or `layers.gate.bias`."""
+    parts = []
+    for key in keys:
+        match key:
+            case jax.tree_util.SequenceKey(idx=index):
+                parts.append(f"[{index}]")
+            case jax.tree_util.DictKey(key=name):
+                parts.append(f".{name}")
+            case _:
+                parts.append(f".{key.name}")
+    return "".join(parts).removeprefix(".")
+
+
+def parameters(net: Any) -> dict[str, Array]:
+    """Every array of a network by its path, in the order of the fields.
+
+    Example:
+        >>> from pellucid import mlp
+        >>> {path: array.shape for path, array in parameters(mlp([3, 1], key=0)).items()}
+        {'layers[0].weight': (3, 1), 'layers[0].bias': (1,)}
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(net)
+    return {path_of(keys): leaf for keys, leaf in leaves}
+
+
+def children(layer: Layer) -> dict[str, Layer]:
+    """The layers directly inside a layer, by their path within it; empty for one that is not a container."""
+    found = {}
+    for field in dataclasses.fields(layer):
+        value = getattr(layer, field.name)
+        if isinstance(value, Layer):
+            found[field.name] = value
+        elif isinstance(value, tuple | list):
+            found |= {f"{field.name}[{i}]": item for i, item in enumerate(value) if isinstance(item, Layer)}
+        elif isinstance(value, dict):
+            found |= {f"{field.name}.{k}": item for k, item in value.items() if isinstance(item, Layer)}
+    return found
+
+
+def walk(net: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
+    """Every layer with its path, a container before what it holds; the network itself has the path ''."""
+    yield path, net
+    for part, child in children(net).items():
+        yield from walk(child, f"{path}.{part}" if path else part)
+
+
+def map_children(layer: Layer, change: Callable[[str, Layer], Layer]) -> Layer:
+    """The layer with each layer directly inside it replaced by `change(its path within, layer)`."""
+
+    def changed(part: str, value: Any) -> Any:
+        if isinstance(value, Layer):
+            return change(part, value)
+        if isinstance(value, tuple | list):
+            return type(value)(changed(f"{part}[{i}]", item) for i, item in enumerate(value))
+        return {k: changed(f"{part}.{k}", item) for k, item in value.items()} if isinstance(value, dict) else value
+
+    return rebuild(type(layer), {f.name: changed(f.name, getattr(layer, f.name)) for f in dataclasses.fields(layer)})
+
+
+def map_layers(net: Layer, change: Callable[[str, Layer], Layer], path: str = "") -> Layer:
+    """The network with every layer that is not a container replaced by `change(path, layer)`."""
+    if not children(net):
+        return change(path, net)
+    return map_children(net, lambda part, child: map_layers(child, change, f"{path}.{part}" if path else part))
+
+
+def rebuild(kind: type[Layer], fields: dict[str, Any]) -> Layer:
+    """A layer of `kind` from its fields, passing by its constructor's own conveniences."""
+    layer = object.__new__(kind)
+    for name, value in fields.items():
+        object.__setattr__(layer, name, value)
+    return layer

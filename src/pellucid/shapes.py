@@ -1,0 +1,53 @@
+"""Shape checks and their words: users never meet XLA's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .errors import ShapeError
+
+Dim = int | str
+
+
+def words(shape: tuple[Dim, ...]) -> str:
+    """A shape as people write it.
+
+    Example:
+        >>> words(("batch", 9)), words((5,))
+        ('(batch, 9)', '(5,)')
+    """
+    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+
+
+def expect(layer: object, x, wanted: tuple[Dim, ...], name: str = "x") -> None:
+    """Raise unless `x` has the wanted shape; a word stands for any size, a leading "..." for any axes.
+
+    Raises: ShapeError naming the layer, what it wanted and what came.
+    """
+    shape = getattr(x, "shape", None)
+    if shape is not None:
+        dims, got = wanted, shape
+        if dims and dims[0] == "...":
+            dims = dims[1:]
+            got = shape[len(shape) - len(dims) :] if len(shape) >= len(dims) else shape
+        if len(got) == len(dims) and all(isinstance(w, str) or w == g for w, g in zip(dims, got, strict=True)):
+            return
+    got = words(tuple(shape)) if shape is not None else f"a {type(x).__name__}, which is not an array"
+    raise ShapeError(type(layer).__name__, f"{name} {words(wanted)}", got)
+
+
+@contextmanager
+def located(part: str, hint: str = "") -> Iterator[None]:
+    """Add `part` to the path of a shape error that comes from inside.
+
+    Example:
+        >>> with located("layers[2]", "the layer before gives 4 features"):
+        ...     raise ShapeError("Dense", "x (batch, 9)", "(5, 4)")
+        Traceback (most recent call last):
+        pellucid.errors.ShapeError: layers[2].Dense expects x (batch, 9), got (5, 4): the layer before gives 4 features.
+    """
+    try:
+        yield
+    except ShapeError as error:
+        raise error.inside(part, hint) from None
