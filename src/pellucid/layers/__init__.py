@@ -1,0 +1,28 @@
+"""The parts networks are made of: each with its `forward` and its own `backward`."""
+
+from ._activation import Activation, LogSoftmax, Softmax
+from ._containers import Add, Concat, Parallel, Residual, Sequential
+from ._dense import Dense
+from ._dropout import Dropout, PlainDropout
+from ._flatten import Flatten
+from ._function import Function
+from ._graph import Graph
+from ._mlp import mlp
+
+__all__ = [
+    "Activation",
+    "Add",
+    "Concat",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Function",
+    "Graph",
+    "LogSoftmax",
+    "Parallel",
+    "PlainDropout",
+    "Residual",
+    "Sequential",
+    "Softmax",
+    "mlp",
+]

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from ..errors import SettingError
+from ..module import Layer, static
+
+
+class Dropout(Layer):
+    """Each unit is left out with probability p in training, the rest scaled up: `y = x · mask / (1 − p)`.
+
+    Since E[mask / (1 − p)] = 1, the expected output in training is the output in testing, where nothing is left out.
+
+    Shapes: x (any) -> y (the same).
+    Blame:  dx = dy · mask / (1 − p).
+    Raises: SettingError where p is not in [0, 1).
+    Source: Srivastava et al. 2014, Dropout, section 10 (the scaling at training time).
+    """
+
+    p: float = static()
+
+    def __init__(self, p: float = 0.5):
+        self.p = checked(p)
+
+    def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array | None]:
+        if key is None or self.p == 0:
+            return x, None
+        mask = kept(key, self.p, x) / (1 - self.p)
+        return x * mask, mask
+
+    def backward(self, saved: Array | None, dy: Array) -> tuple[Array, Dropout]:
+        return dy if saved is None else dy * saved, self
+
+
+class PlainDropout(Layer):
+    """Dropout without the rescaling, for contrast: `y = x · mask`; in testing the output is 1 / (1 − p) times too large.
+
+    Shapes: x (any) -> y (the same).
+    Blame:  dx = dy · mask.
+    Raises: SettingError where p is not in [0, 1).
+    """
+
+    p: float = static()
+
+    def __init__(self, p: float = 0.5):
+        self.p = checked(p)
+
+    def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array | None]:
+        if key is None or self.p == 0:
+            return x, None
+        mask = kept(key, self.p, x)
+        return x * mask, mask
+
+    def backward(self, saved: Array | None, dy: Array) -> tuple[Array, PlainDropout]:
+        return dy if saved is None else dy * saved, self
+
+
+def kept(key: Array, p: float, x: Array) -> Array:
+    """1 where a unit stays, 0 where it is left out."""
+    return jax.random.bernoulli(key, 1 - p, x.shape).astype(jnp.result_type(x))
+
+
+def checked(p: float) -> float:
+    if not 0 <= p < 1:
+        raise SettingError(f"Dropout leaves out a share p of the units with 0 ≤ p < 1, got p={p}.")
+    return float(p)

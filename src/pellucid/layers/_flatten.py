@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from jax import Array
+
+from ..module import Layer
+from ..shapes import expect
+
+
+class Flatten(Layer):
+    """All axes but the first become one: `y[n] = (x[n, 0, …], …)`.
+
+    Shapes: x (batch, ...) -> y (batch, features).
+    Blame:  dx = dy in the shape of x.
+    """
+
+    def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array]:
+        if x.ndim < 2:
+            expect(self, x, ("batch", "..."))
+        return x.reshape(x.shape[0], -1), x
+
+    def backward(self, saved: Array, dy: Array) -> tuple[Array, Flatten]:
+        return dy.reshape(saved.shape), self
