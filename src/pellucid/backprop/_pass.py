@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from jax import Array
+
+from ..losses import Loss
+from ..module import Layer
+
+
+class Pass(NamedTuple):
+    """One forward and one backward pass: `dnet` is dL/dnet, in the network's own type."""
+
+    loss: Array
+    output: Array
+    dx: Array
+    dnet: Any
+
+
+def backpropagate(
+    net: Layer, loss: Loss, x: Any, y: Any, *, weights: Any = None, mask: Any = None, key: Array | None = None
+) -> Pass:
+    """The whole chain rule, once: forward, the loss with its blame at the output, backward."""
+    z, saved = net.forward(x, key=key)
+    value, dz = loss.evaluate(z, y, weights, mask)
+    dx, dnet = net.backward(saved, dz)
+    return Pass(value, z, dx, dnet)
