@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import DataError
+from ..losses import Loss
+from ..module import Layer
+from ..records import Record
+from ._columns import Preprocess
+
+CHUNK = 4096  # rows that go through the network at a time
+
+
+@dataclass(frozen=True)
+class Evaluation(Record):
+    """How good a network is on rows it did not learn from.
+
+    Classification: `accuracy`, `balanced_accuracy`, `log_loss`; regression, in the target's own units: `r2`, `mae`,
+    `rmse`. `score` holds probabilities (n, classes) or None; `truth` and `prediction` are in the user's terms.
+    """
+
+    task: str
+    n: int
+    loss: float
+    metrics: dict[str, float]
+    truth: np.ndarray
+    prediction: np.ndarray
+    score: np.ndarray | None
+    classes: tuple[Any, ...]
+
+
+@jax.jit
+def forward(net: Layer, x: jax.Array) -> jax.Array:
+    return net(x)
+
+
+@partial(jax.jit, static_argnames="loss")
+def total_loss(loss: Loss, z: jax.Array, y: jax.Array, weights: jax.Array) -> jax.Array:
+    return loss.evaluate(z, y, weights)[0] * weights.sum()
+
+
+def chunks(rows: int) -> list[tuple[int, int, int]]:
+    """(start, stop, padded size) of each chunk; sizes are powers of two, so that few shapes are ever compiled."""
+    bounds = [(start, min(start + CHUNK, rows)) for start in range(0, rows, CHUNK)]
+    return [(a, b, CHUNK if rows > CHUNK else 1 << (b - a - 1).bit_length()) for a, b in bounds]
+
+
+def outputs(net: Layer, x: np.ndarray) -> np.ndarray:
+    """The network's output for every row, at inference."""
+    if not len(x):
+        raise DataError("There are no rows to predict.")
+    x = np.asarray(x)
+    parts = [np.asarray(forward(net, np.resize(x[a:b], (size, *x.shape[1:]))))[: b - a] for a, b, size in chunks(len(x))]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def mean_loss(loss: Loss, z: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """The loss over all rows, from the network's outputs."""
+    weights = np.ones(len(z), np.float32) if weights is None else np.asarray(weights, np.float32)
+    total = 0.0
+    for a, b, size in chunks(len(z)):
+        w = np.zeros(size, np.float32)
+        w[: b - a] = weights[a:b]
+        total += float(total_loss(loss, *(np.resize(v[a:b], (size, *v.shape[1:])) for v in (z, y)), w))
+    return total / max(float(weights.sum()), 1e-30)
+
+
+def evaluate(net: Layer, loss: Loss, preprocess: Preprocess, x: np.ndarray, y: np.ndarray) -> Evaluation:
+    """Loss, metrics and every row's answer for inputs x and targets y as the network takes them."""
+    z = outputs(net, x)
+    answer = np.asarray(loss.predict(jnp.asarray(z)))
+    classification = bool(preprocess.target.classes)
+    truth = true_names(preprocess, y) if classification else preprocess.names(y)
+    prediction = preprocess.names(answer)
+    score = probabilities(loss, answer) if classification else None
+    return Evaluation(
+        task="classification" if classification else "regression",
+        n=len(x),
+        loss=mean_loss(loss, z, y),
+        metrics=metrics(truth, prediction, score, preprocess.target.classes),
+        truth=truth,
+        prediction=prediction,
+        score=score,
+        classes=preprocess.target.classes,
+    )
+
+
+def probabilities(loss: Loss, answer: np.ndarray) -> np.ndarray | None:
+    if loss.link == "softmax":
+        return answer
+    if loss.link == "sigmoid" and answer.reshape(len(answer), -1).shape[1] == 1:
+        positive = answer.reshape(-1)
+        return np.stack([1 - positive, positive], 1)
+    return None
+
+
+def true_names(preprocess: Preprocess, y: np.ndarray) -> np.ndarray:
+    """The names of class numbers, signs or one-hot rows."""
+    numbers = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else np.maximum(y.reshape(len(y)), 0).astype(int)
+    return np.array(preprocess.target.classes)[numbers]
+
+
+def metrics(truth: np.ndarray, prediction: np.ndarray, score: np.ndarray | None, classes: tuple[Any, ...]) -> dict[str, float]:
+    """The few numbers people ask for first."""
+    if classes:
+        hit = truth == prediction
+        present = [c for c in classes if (truth == c).any()]
+        found = {"accuracy": float(hit.mean()), "balanced_accuracy": float(np.mean([hit[truth == c].mean() for c in present]))}
+        if score is not None:
+            own = score[np.arange(len(truth)), np.searchsorted(np.array(classes), truth)]
+            found["log_loss"] = float(-np.log(np.maximum(own, 1e-15)).mean())
+        return found
+    error = np.asarray(prediction, float) - np.asarray(truth, float)
+    spread = float(np.square(truth - np.mean(truth, 0)).sum())
+    r2 = 1 - float(np.square(error).sum()) / spread if spread else float("nan")
+    return {"r2": r2, "mae": float(np.abs(error).mean()), "rmse": float(np.sqrt(np.square(error).mean()))}

@@ -1,0 +1,346 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import DataError, SettingError, ShapeError
+from ..module import Layer
+from ..records import Record, plain
+from ..shapes import words
+from ._checkpoint import load_checkpoint, restored, save_checkpoint
+from ._data import Data
+from ._epoch import Plan, Segment, State, advance, start_state
+from ._evaluate import evaluate
+from ._feed import Feed, Part
+from ._locate import first_not_finite
+from ._optimizers import rates
+from ._progress import Interrupt, Progress
+from ._range_test import range_test
+from ._run import Epoch, NonFinite, RangeTest, Run
+from ._settings import Settings
+from ._watch import LayerWatch, watch_records, watched_paths
+from ..backprop import backpropagate, tapped
+
+SECONDS_PER_CALL = 0.25  # how long the device works before Python looks at Ctrl-C, the bar and the checkpoint
+
+
+class Watcher(Protocol):
+    """Looks at every epoch as it ends and says what it found."""
+
+    def epoch(self, history: Sequence[Epoch], settings: Settings) -> Sequence[Record]: ...
+
+
+def fit(
+    net: Layer,
+    data: Data,
+    settings: Settings,
+    *,
+    watchers: Sequence[Watcher] = (),
+    checkpoint: Path | None = None,
+    checkpoint_seconds: float = 10.0,
+    resume: bool = False,
+    progress: bool | None = None,
+    on_epoch: Any = None,
+) -> Run:
+    """Train a network. See `pellucid.fit`, which opens the data, plugs in the doctor and keeps the run."""
+    settings, notes = fitted_settings(settings, data)
+    check_fits(net, data, settings)
+    trainer = Trainer(net, data, settings, watchers, checkpoint, checkpoint_seconds, notes=notes, on_epoch=on_epoch)
+    if resume:
+        trainer.resume()
+    elif settings.learning_rate == "find":
+        trainer.find_rate()
+    return trainer.train(progress)
+
+
+@dataclass
+class Trainer:
+    """One training under way: the state on the device, and the place in the data it has come to."""
+
+    net: Layer
+    data: Data
+    settings: Settings
+    watchers: Sequence[Watcher]
+    checkpoint: Path | None
+    checkpoint_seconds: float
+    notes: list[str]
+    on_epoch: Any = None
+    part: int = 0  # the part of the epoch, and the batch within it, that come next
+    at: int = 0
+    pace: int = 8
+    history: list[Epoch] = field(default_factory=list)
+    findings: list[Record] = field(default_factory=list)
+    best: Any = None
+    problem: NonFinite | None = None
+    found: RangeTest | None = None
+    epoch_began: float = 0.0
+    spent: float = 0.0
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.plan = Plan(
+            settings.loss, settings.rule(), settings.batch_size, settings.watch_every, settings.optimizer == "lbfgs"
+        )
+        self.feed = Feed(self.data, settings, class_weights(self.data, settings))
+        self.state = start_state(self.net, self.plan)
+        self.key = jax.random.key(settings.seed)
+        self.paths = watched_paths(tapped(self.net))
+        self.rate = settings.rate()
+        self.saved = time.monotonic()
+
+    def train(self, show: bool | None) -> Run:
+        began = time.perf_counter()
+        settings, status = self.settings, "finished"
+        steps = self.feed.steps_per_epoch
+        progress = Progress(show, settings.epochs, int(self.state.step), steps)
+        try:
+            with Interrupt() as interrupt:
+                while len(self.history) < settings.epochs:
+                    if self.enough():
+                        status = "stopped early"
+                        break
+                    if not self.one_epoch(progress, interrupt):
+                        status = "not finite" if self.problem else "interrupted"
+                        break
+        finally:
+            progress.close()
+        if self.checkpoint and status == "interrupted":
+            self.save()
+        net = self.state.net if settings.early_stop is None or self.best is None else self.best
+        return Run(
+            status=status,
+            settings=settings,
+            history=tuple(self.history),
+            findings=tuple(self.findings),
+            notes=tuple(self.notes),
+            seconds=self.spent + time.perf_counter() - began,
+            best_epoch=self.best_epoch(),
+            problem=self.problem,
+            range_test=self.found,
+            net=net,
+            data=self.data,
+            preprocess=self.data.preprocess,
+        )
+
+    def one_epoch(self, progress: Progress, interrupt: Interrupt) -> bool:
+        """Train to the end of the epoch; False where it was interrupted or a number stopped being finite."""
+        self.epoch_began = time.perf_counter()
+        for part in self.feed.parts(len(self.history), self.part):
+            batches = -(-part.count // self.settings.batch_size)
+            segment = self.segment(part)
+            while self.at < batches:
+                before, began = self.state, time.perf_counter()
+                stop = min(self.at + self.pace, batches)
+                self.state = jax.block_until_ready(
+                    advance(before, segment, jnp.int32(stop), self.key, plan=self.plan, whole=self.feed.whole)
+                )
+                if not bool(self.state.finite):
+                    self.stop_before_the_bad_step(before, segment)
+                    return False
+                self.keep_pace(stop - self.at, time.perf_counter() - began)
+                progress.advanced(stop - self.at)
+                self.at = stop
+                if self.checkpoint and time.monotonic() - self.saved >= self.checkpoint_seconds:
+                    self.save()
+                if interrupt.asked and self.at < batches:
+                    return False
+            self.part, self.at = self.part + 1, 0
+            self.state = self.state._replace(at=jnp.int32(0))
+        if not float(self.state.weight_sum):
+            raise DataError(f"{self.data.name} gave no rows (or none with a weight above 0) in epoch {len(self.history) + 1}.")
+        self.end_epoch(progress)
+        return not interrupt.asked or len(self.history) == self.settings.epochs
+
+    def segment(self, part: Part) -> Segment:
+        count = len(part.order) // self.settings.batch_size
+        total = self.settings.epochs * (self.feed.steps_per_epoch or 1)
+        first = int(self.state.step) - self.at
+        rate = rates(self.settings.schedule, self.rate * self.plateau(), first, count, total)
+        return Segment(part.x, part.y, part.weights, jnp.asarray(part.order), jnp.int32(part.count), jnp.asarray(rate))
+
+    def keep_pace(self, steps: int, seconds: float) -> None:
+        """The next call's number of steps; the first call is mostly compilation and says little."""
+        wanted = steps * SECONDS_PER_CALL / max(seconds, 1e-6)
+        self.pace = int(min(max(wanted, self.pace, 1), 8 * self.pace) if seconds < SECONDS_PER_CALL else max(wanted, 1))
+
+    def end_epoch(self, progress: Progress) -> None:
+        state, number = jax.device_get(self.state), len(self.history) + 1
+        held = self.data.validation
+        checked = None
+        if held is not None and len(held.x):
+            checked = evaluate(self.state.net, self.settings.loss, self.data.preprocess, held.x, held.y)
+        epoch = Epoch(
+            number=number,
+            loss=float(state.loss_sum / state.weight_sum),
+            validation_loss=checked and checked.loss,
+            metrics=checked.metrics if checked else {},
+            learning_rate=self.rate * self.plateau(),
+            seconds=time.perf_counter() - self.epoch_began,
+            watch=watch_records(self.paths, state.watch_sum, int(state.watch_count)),
+        )
+        self.history.append(epoch)
+        if self.settings.early_stop is not None and self.best_epoch() == number:
+            self.best = self.state.net
+        fresh = start_state(self.state.net, self.plan)
+        self.state = fresh._replace(net=self.state.net, memory=self.state.memory, step=self.state.step)
+        self.part = 0
+        self.watch(progress)
+        progress.epoch(epoch)
+        if self.on_epoch:
+            self.on_epoch(epoch)
+
+    def watch(self, progress: Progress | None = None) -> None:
+        for watcher in self.watchers:
+            for finding in watcher.epoch(self.history, self.settings):
+                self.findings.append(finding)
+                if progress:
+                    progress.say(str(finding))
+
+    def monitored(self) -> list[float]:
+        losses = [e.loss if e.validation_loss is None else e.validation_loss for e in self.history]
+        return [loss if np.isfinite(loss) else np.inf for loss in losses]
+
+    def best_epoch(self) -> int | None:
+        """The epoch with the lowest validation loss (training loss where nothing is held out)."""
+        return int(np.argmin(self.monitored())) + 1 if self.history else None
+
+    def enough(self) -> bool:
+        patience = self.settings.early_stop
+        return patience is not None and bool(self.history) and len(self.history) - (self.best_epoch() or 0) >= patience
+
+    def plateau(self) -> float:
+        """Half the rate for every five epochs in a row that brought nothing better."""
+        if self.settings.schedule != "plateau":
+            return 1.0
+        factor, best, waited = 1.0, np.inf, 0
+        for loss in self.monitored():
+            best, waited = (loss, 0) if loss < best else (best, waited + 1)
+            if waited == 5:
+                factor, waited = factor / 2, 0
+        return factor
+
+    def stop_before_the_bad_step(self, before: State, segment: Segment) -> None:
+        """Go back to the last good network and find the layer where the next step goes wrong."""
+        bad = int(self.state.at) - 1
+        state = advance(before, segment, jnp.int32(bad), self.key, plan=self.plan, whole=self.feed.whole)
+        size = self.settings.batch_size
+        rows = np.asarray(segment.order[bad * size : (bad + 1) * size])
+        weights = (bad * size + np.arange(size) < int(segment.count)).astype(np.float32)
+        if segment.weights is not None:
+            weights = weights * np.asarray(segment.weights)[rows]
+        step = int(state.step)
+        key = jax.random.fold_in(self.key, step)
+        x, y = segment.x[rows], segment.y[rows]
+        path, pass_, sentence = first_not_finite(state.net, self.settings.loss, x, y, jnp.asarray(weights), key)
+        message = f"Training stopped in epoch {len(self.history) + 1}, step {step + 1}: {sentence}. {advice(self.rate)}"
+        self.problem = NonFinite(path, pass_, len(self.history) + 1, step + 1, message)
+        self.state, self.at = state, bad
+
+    def find_rate(self) -> None:
+        part = next(iter(self.feed.parts(0)))
+        segment = self.segment(part)
+        batches = -(-part.count // self.settings.batch_size)
+        self.found = range_test(self.state, segment, batches, self.key, self.plan, whole=self.feed.whole)
+        self.rate = self.found.suggested
+        self.notes.append(f"The range test suggests a learning rate of {self.rate:.2g}.")
+
+    def save(self) -> None:
+        trees = {"state": self.state} | ({} if self.best is None else {"best": self.best})
+        about = {
+            "settings": self.settings.to_json(),
+            "fingerprint": self.data.fingerprint,
+            "history": [epoch.to_json() for epoch in self.history],
+            "part": self.part,
+            "at": self.at,
+            "rate": self.rate,
+            "found": plain(self.found),
+            "best": self.best is not None,
+        }
+        save_checkpoint(self.checkpoint, trees, about)
+        self.saved = time.monotonic()
+
+    def resume(self) -> None:
+        """Take up where the checkpoint stands.
+
+        Raises: SettingError where settings or data differ from those the checkpoint was made with.
+        """
+        if self.checkpoint is None or not self.checkpoint.exists():
+            raise SettingError(f"There is no checkpoint to resume from at {self.checkpoint}.")
+        arrays, about = load_checkpoint(self.checkpoint)
+        own, kept = self.settings.to_json(), about.get("settings", {})
+        for name in own:
+            if name != "epochs" and own[name] != kept.get(name):
+                raise SettingError(f"The checkpoint was made with {name}={kept.get(name)!r}, not {own[name]!r}: resume with the same.")
+        if about["fingerprint"] != self.data.fingerprint:
+            raise SettingError(f"The checkpoint was made with other data than {self.data.name}: resume with the same.")
+        like = {"state": self.state} | ({"best": self.state.net} if about["best"] else {})
+        trees = restored(like, arrays, self.checkpoint)
+        self.state, self.best = trees["state"], trees.get("best")
+        self.part, self.at, self.rate = about["part"], about["at"], about["rate"]
+        self.found = about["found"] and RangeTest(
+            np.array(about["found"]["rates"]), np.array(about["found"]["losses"]), about["found"]["suggested"]
+        )
+        for epoch in about["history"]:
+            self.history.append(epoch_from_json(epoch))
+            self.watch()
+        self.spent = sum(epoch.seconds for epoch in self.history)
+
+
+def epoch_from_json(written: dict[str, Any]) -> Epoch:
+    nan = float("nan")
+    watch = {path: LayerWatch(**seen) for path, seen in written["watch"].items()}
+    metrics = {name: nan if value is None else value for name, value in written["metrics"].items()}
+    return Epoch(**{**written, "watch": watch, "metrics": metrics})
+
+
+def advice(rate: float) -> str:
+    return f"Try a learning rate below {rate:.2g}, clip=1.0, or inputs on a smaller scale."
+
+
+def fitted_settings(settings: Settings, data: Data) -> tuple[Settings, list[str]]:
+    """The settings with a batch no larger than the data, and what was changed."""
+    if settings.optimizer == "lbfgs":
+        if not data.in_memory or not data.n_rows:
+            raise SettingError("lbfgs works on all rows at once: it cannot be used on data that is read in blocks.")
+        return replace(settings, batch_size=data.n_rows), []
+    if not data.n_rows and settings.schedule not in ("constant", "plateau"):
+        raise SettingError(f"The schedule {settings.schedule!r} needs the number of rows, which an iterator does not tell.")
+    if data.n_rows and settings.batch_size > data.n_rows:
+        note = f"batch_size {settings.batch_size} is more than the {data.n_rows} rows: every epoch is one batch."
+        return replace(settings, batch_size=data.n_rows), [note]
+    return settings, []
+
+
+def check_fits(net: Layer, data: Data, settings: Settings) -> None:
+    """Shapes and targets, before anything is computed."""
+    one = data.sample.x[:1]
+    z = jax.eval_shape(lambda net, x: net(x), net, one)
+    if z.ndim < 2:
+        raise ShapeError(type(net).__name__, "an output (batch, outputs) for a loss", words(tuple(z.shape)))
+    for block in (data.sample, data.validation):
+        if block is not None and len(block.y):
+            settings.loss.check(block.y, z.shape[-1])
+    jax.eval_shape(lambda net: backpropagate(net, settings.loss, one, data.sample.y[:1]), net)
+
+
+def class_weights(data: Data, settings: Settings) -> np.ndarray | None:
+    """One weight per class number; "balanced" is n / (classes · count)."""
+    if settings.class_weight is None:
+        return None
+    classes = data.preprocess.target.classes
+    if not classes or data.sample.y.dtype.kind != "i":
+        raise SettingError("class_weight is for classification; this target is a number.")
+    if settings.class_weight == "balanced":
+        counts = np.bincount(data.sample.y.ravel(), minlength=len(classes))
+        return (counts.sum() / (len(classes) * np.maximum(counts, 1))).astype(np.float32)
+    given = {str(name): float(weight) for name, weight in settings.class_weight}
+    if set(given) != {str(c) for c in classes}:
+        raise SettingError(f"class_weight names the classes {sorted(given)}; the target has {[str(c) for c in classes]}.")
+    return np.array([given[str(c)] for c in classes], np.float32)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from ._epoch import Plan, Segment, State, advance
+from ._run import RangeTest
+
+LOWEST, HIGHEST, STEPS = 1e-6, 10.0, 100
+
+
+def range_test(state: State, segment: Segment, batches: int, key: Array, plan: Plan, *, whole: bool) -> RangeTest:
+    """Let the learning rate grow from step to step, `η_i = η_0 (η_n / η_0)^(i / n)`, until the loss blows up.
+
+    The suggested rate is the one where the smoothed loss falls steepest over the logarithm of the rate; the
+    training itself starts afresh.
+
+    Source: Smith 2017, Cyclical learning rates for training neural networks, section 3.3.
+    """
+    rates = np.geomspace(LOWEST, HIGHEST, STEPS).astype(np.float32)
+    losses: list[float] = []
+    for i in range(STEPS):
+        at = i % batches
+        now = state._replace(at=jnp.int32(at), loss_sum=jnp.zeros(()), weight_sum=jnp.zeros(()))
+        one = segment._replace(rates=jnp.full_like(segment.rates, rates[i]))
+        state = advance(now, one, jnp.int32(at + 1), key, plan=plan, whole=whole)
+        loss = float(state.loss_sum / state.weight_sum)
+        if not np.isfinite(loss) or (losses and loss > 4 * max(min(losses), 1e-3) + losses[0]):
+            break
+        losses.append(loss)
+    smooth = smoothed(np.array(losses))
+    return RangeTest(rates[: len(losses)], np.array(losses), steepest(rates[: len(losses)], smooth))
+
+
+def smoothed(losses: np.ndarray, keep: float = 0.9) -> np.ndarray:
+    """The running mean with the start counted right (as Adam corrects its moments)."""
+    mean, out = 0.0, []
+    for i, loss in enumerate(losses, 1):
+        mean = keep * mean + (1 - keep) * loss
+        out.append(mean / (1 - keep**i))
+    return np.array(out)
+
+
+def steepest(rates: np.ndarray, smooth: np.ndarray) -> float:
+    if len(smooth) < 10:
+        return float(rates[0])
+    # What comes after the lowest point is the blow-up; the steepest fall is looked for before it.
+    end = max(int(smooth.argmin()), 9) + 1
+    slope = np.gradient(smooth[:end], np.log(rates[:end]))
+    return float(rates[int(slope.argmin())])
