@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from pellucid.errors import SettingError, StoreError
-from pellucid.store import RunStore, environment
+from pellucid.store import RunStore, _index, environment
 
 ABOUT = {
     "task": "regression",
@@ -69,6 +69,14 @@ def test_ids_are_readable_sortable_and_never_taken_twice(runs, monkeypatch):
     assert len(runs.create("x" * 500)) < 100
     folder = runs._new_folder("taken")
     assert [folder, runs._new_folder("taken"), runs._new_folder("taken")] == ["taken", "taken-2", "taken-3"]
+
+
+def test_a_name_that_is_no_text_is_kept_readable(runs):
+    id = runs.create("bad\udcff.csv", {"settings": {"file": "bad\udcff.csv"}})
+    for _ in range(2):
+        assert runs.get(id)["name"] == "bad\\udcff.csv"
+        assert runs.get(id)["settings"] == {"file": "bad\udcff.csv"}
+        runs.rebuild()
 
 
 def test_list_begins_with_the_newest(runs):
@@ -215,6 +223,31 @@ def test_a_damaged_index_is_moved_aside_and_rebuilt_and_says_so(runs, run, damag
     assert runs.get("last")["id"] == run
 
 
+def test_a_foreign_database_in_its_place_is_moved_aside(runs, run):
+    sql(runs, "DROP TABLE history")
+    with pytest.warns(UserWarning, match=r"is damaged \(no such table: history\)"):
+        assert runs.history(run) == TWO
+
+
+def test_a_write_ahead_log_left_by_an_older_index_is_not_taken_for_the_new_ones(runs, run):
+    with contextlib.closing(sqlite3.connect(runs.root / "index.sqlite")) as db, db:
+        db.execute("DELETE FROM runs")
+        db.commit()
+        shutil.copy(runs.root / "index.sqlite-wal", runs.root / "wal")
+    lose_index(runs, run)
+    shutil.move(runs.root / "wal", runs.root / "index.sqlite-wal")
+    assert runs.history(run) == TWO
+
+
+def test_an_index_that_another_process_keeps_is_named(runs, run, monkeypatch):
+    monkeypatch.setattr(_index, "connect", lambda path: sqlite3.connect(path, timeout=0, isolation_level=None))
+    with contextlib.closing(sqlite3.connect(runs.root / "index.lock", isolation_level=None)) as lock:
+        lock.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match="another process keeps it to itself; try again"):
+            runs.list()
+    assert len(runs.list()) == 1
+
+
 def test_an_index_of_a_newer_version_is_left_alone(runs, run):
     sql(runs, "PRAGMA user_version = 2")
     with pytest.raises(StoreError, match="newer Pellucid"):
@@ -234,7 +267,8 @@ def test_a_run_json_that_cannot_be_read_is_left_out_and_says_so(runs, run, conte
 
 def test_a_line_torn_by_a_kill_costs_no_other_line(runs, run):
     history = runs.folder(run) / "history.jsonl"
-    history.write_bytes(history.read_bytes() + b'{"epoch": 3, "val')
+    odd = b'{"epoch": 1%s, "values": {}}\n[]\n\xff\n\n' % (b"0" * 30)
+    history.write_bytes(history.read_bytes() + odd + b'{"epoch": 3, "val')
     runs.add_epoch(run, 4, {"loss": 0.1})
     runs.rebuild()
     assert runs.history(run) == [*TWO, {"epoch": 4, "loss": 0.1}]
@@ -347,8 +381,10 @@ def test_a_killed_process_leaves_every_epoch_it_added_but_perhaps_the_last(runs)
             [sys.executable, "-c", KILLED, str(runs.root)], stdout=subprocess.PIPE, text=True
         ) as process:
             run = process.stdout.readline().strip()
-            while len(runs.history(run)) < 2:
+            history = runs.root / run / "history.jsonl"
+            while not history.exists() or history.read_bytes().count(b"\n") < 2:
                 assert process.poll() is None
+                time.sleep(0.01)
             time.sleep(wait)
             process.send_signal(signal.SIGKILL)
         kept = runs.history(run)

@@ -79,11 +79,11 @@ def read_arrays(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> 
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
-    """Write a text as UTF-8, whole or not at all.
+    """Write a text as UTF-8, whole or not at all; what Unicode has no character for is written as `\\udcff`.
 
     Raises: StoreError where the disk refuses; a file already there stays.
     """
-    return write_bytes(Path(path), text.encode())
+    return write_bytes(Path(path), text.encode(errors="backslashreplace"))
 
 
 def write_bytes(path: Path, data: bytes) -> Path:
@@ -126,6 +126,8 @@ def refused(path: Path, code: int | None, words: str) -> StoreError:
             advice = "choose a folder you may write to"
         case errno.EISDIR | errno.ENOTDIR | errno.EEXIST:
             advice = "something else of that name is in the way; choose another name"
+        case errno.EAGAIN:
+            advice = "another process keeps it to itself; try again"
         case errno.EIO:
             advice = "look whether the disk is full or failing, or choose another"
         case _:
@@ -179,8 +181,8 @@ def _jsonable(value: Any, where: str, depth: int) -> Any:
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
         raise StoreError(f"the key {twice[:200]!r} stands in it twice")
     return found
 

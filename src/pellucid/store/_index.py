@@ -33,7 +33,10 @@ CAUSES = {
     sqlite3.SQLITE_READONLY: errno.EROFS,
     sqlite3.SQLITE_CANTOPEN: errno.EACCES,
     sqlite3.SQLITE_PERM: errno.EACCES,
+    sqlite3.SQLITE_BUSY: errno.EAGAIN,
 }
+# Not a database, a broken one, or (as our own statements are sound) one with other tables.
+DAMAGE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
 
 
 class Unfilled(sqlite3.DatabaseError):
@@ -47,21 +50,25 @@ class Index:
         self.path, self.fill = path, fill
 
     def do(self, work: Callable[[Database], T]) -> T:
-        """Work in one transaction that excludes every other process; an index missing or damaged is made anew first.
+        """Work in one transaction, alone among all processes; an index missing or damaged is made anew first.
 
         Raises: StoreError where the disk refuses.
         """
         with writing(self.path), self._sqlite_errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if not self.path.exists():
-                self._renew("it was missing")
-            try:
+            # The lock is a file of its own: an index in use must not be replaced under another process's WAL.
+            with closing(connect(self.path.with_name("index.lock"))) as lock:
+                lock.execute("BEGIN EXCLUSIVE")
+                if not self.path.exists():
+                    self._renew()
+                try:
+                    return self._transaction(work)
+                except sqlite3.DatabaseError as error:
+                    if not damaged(error):
+                        raise
+                    self._set_aside(error)
+                self._renew()
                 return self._transaction(work)
-            except sqlite3.DatabaseError as error:
-                if not damaged(error):
-                    raise
-                self._renew(str(error))
-            return self._transaction(work)
 
     def look(self, work: Callable[[Database], T]) -> T:
         """The same, but nothing is made where there is no folder yet."""
@@ -74,7 +81,7 @@ class Index:
     def _transaction(self, work: Callable[[Database], T]) -> T:
         # A connection for each piece of work: one kept open would go on writing into a file that was removed.
         with closing(connect(self.path)) as db:  # closed without a commit, nothing has happened
-            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA synchronous = OFF")  # after a power cut, the folders are there to rebuild it from
             db.execute("BEGIN IMMEDIATE")
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version == 0:
@@ -85,46 +92,35 @@ class Index:
             db.execute("COMMIT")
             return answer
 
-    def _renew(self, why: str) -> None:
-        """Fill a new index and put it in its place, whole; of several processes that find it wanting, only one does."""
-        with closing(connect(self.path.with_name("index.lock"))) as lock:
-            lock.execute("BEGIN EXCLUSIVE")
-            if self.path.exists() and self._is_sound():
-                return
-            new = self.path.with_name(f".index-{secrets.token_hex(4)}.sqlite")
-            try:
-                with closing(connect(new)) as db:
-                    db.execute("PRAGMA journal_mode = WAL")
-                    db.executescript(TABLES)
-                    self.fill(db)
-                self._put_in_place(new, why)
-            finally:
-                new.unlink(missing_ok=True)
-
-    def _put_in_place(self, new: Path, why: str) -> None:
-        if self.path.exists():
-            aside = self.path.with_name(f"{self.path.name}.damaged-{secrets.token_hex(4)}")
-            os.replace(self.path, aside)
-            words = f"{self.path} is damaged ({why}): it was moved to {aside.name} and rebuilt from the folders."
-            warnings.warn(words, stacklevel=5)
-        for suffix in ("-wal", "-shm"):  # of the old one
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        os.replace(new, self.path)
-
-    def _is_sound(self) -> bool:
+    def _renew(self) -> None:
+        """Fill a new index and put it in its place, whole."""
+        new = self.path.with_name(f".index-{secrets.token_hex(4)}.sqlite")
         try:
-            return self._transaction(lambda db: db.execute("PRAGMA quick_check").fetchone() == ("ok",))
-        except sqlite3.DatabaseError as error:
-            if not damaged(error):
-                raise
-            return False
+            with closing(connect(new)) as db:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = OFF")
+                db.executescript(TABLES)
+                db.execute("BEGIN")
+                self.fill(db)
+                db.execute("COMMIT")
+            for suffix in ("-wal", "-shm"):  # SQLite would take what an older index left for the new one's
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            os.replace(new, self.path)
+        finally:
+            new.unlink(missing_ok=True)
+
+    def _set_aside(self, error: sqlite3.Error) -> None:
+        aside = self.path.with_name(f"{self.path.name}.damaged-{secrets.token_hex(4)}")
+        os.replace(self.path, aside)
+        words = f"{self.path} is damaged ({error}): it was moved to {aside.name} and rebuilt from the folders."
+        warnings.warn(words, stacklevel=4)
 
     @contextmanager
     def _sqlite_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise refused(self.path, CAUSES.get(code_of(error)), str(error)+error.sqlite_errorname) from error
+            raise refused(self.path, CAUSES.get(code_of(error)), str(error)) from error
 
 
 def connect(path: Path | str) -> Database:
@@ -132,7 +128,7 @@ def connect(path: Path | str) -> Database:
 
 
 def damaged(error: sqlite3.Error) -> bool:
-    return isinstance(error, Unfilled) or code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return isinstance(error, Unfilled) or code_of(error) in DAMAGE
 
 
 def code_of(error: sqlite3.Error) -> int:

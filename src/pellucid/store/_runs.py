@@ -35,7 +35,7 @@ from ._index import (
 
 PACKAGES = ("pellucid", "jax", "jaxlib", "numpy", "optax", "equinox", "scikit-learn")
 FIXED = ("id", "created")
-Rows = list[Row]
+Rows = list[Row]  # inside the class, `list` is its method
 
 
 class RunStore:
@@ -178,10 +178,10 @@ class RunStore:
         row = get_row(db, id)
         if row is None:
             ids = newest_ids(db)
+            if not ids:
+                raise StoreError(f"There is no run {id!r}: {self.root} is empty.")
             near = [known for known in ids if id in known] or get_close_matches(id, ids, 3) or ids
-            raise StoreError(
-                str(unknown("run", id, near[:5])) if ids else f"There is no run {id!r}: {self.root} is empty."
-            )
+            raise StoreError(str(unknown("run", id, near[:5])))
         return row
 
     def _present(self, db: Database, id: str) -> Row:
@@ -203,7 +203,7 @@ class RunStore:
 
     def _write(self, db: Database, row: Row) -> Row:
         put_row(db, row)
-        write_text(self._place(row["id"]) / "run.json", to_json(row, indent=1, ensure_ascii=False) + "\n")
+        write_text(self._place(row["id"]) / "run.json", to_json(row, indent=1) + "\n")
         return row
 
     def _read(self, db: Database, folder: Path) -> None:
@@ -251,7 +251,9 @@ def _columns(values: Mapping[str, Any]) -> Row:
 
 def _value(name: str, value: Any) -> Any:
     value = plain(value)
-    return value if value is None or name not in TEXTS else str(value)
+    if value is None or name not in TEXTS:
+        return value
+    return str(value).encode(errors="backslashreplace").decode()  # a file's name may hold what is no character
 
 
 def _lines(epochs: Mapping[int, Row]) -> str:
@@ -265,7 +267,7 @@ def _epoch(line: str) -> tuple[int, Row] | None:
     except (StoreError, ValueError):
         return None
     match found:
-        case {"epoch": int(epoch), "values": dict(values)}:
+        case {"epoch": int(epoch), "values": dict(values)} if abs(epoch) < 2**63:
             return epoch, values
     return None
 
