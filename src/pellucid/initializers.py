@@ -1,7 +1,8 @@
 """Initializers: one row each, with the law its variance meets and where it comes from.
 
 Every initializer is a function `(key, shape, dtype=float32, *, settings) -> array`; `initializer(name, **settings)`
-binds the settings. A weight has the shape (in, out), a kernel (..., in, out).
+binds the settings. A weight has the shape (in, out), a kernel (..., in, out). Numbers are drawn by NumPy, seeded with
+the key: the same on every device, and without the second of compilation that a draw of a new shape costs in JAX.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from math import erf, exp, pi, prod, sqrt
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
@@ -104,12 +106,12 @@ def lecun(fan_in: int, fan_out: int) -> float:
 
 def zeros(key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
     """Every weight 0: units that start equal stay equal, so for biases only."""
-    return jnp.zeros(shape, dtype)
+    return filled(np.zeros(shape), dtype)
 
 
 def constant(key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32, *, value: float = 1.0) -> Array:
     """Every weight the same value."""
-    return jnp.full(shape, value, dtype)
+    return filled(np.full(shape, value), dtype)
 
 
 def uniform(
@@ -121,7 +123,7 @@ def uniform(
     """
     if not low < high:
         raise SettingError(f"uniform expects low < high, got low={low} and high={high}.")
-    return jax.random.uniform(key, shape, dtype, low, high)
+    return filled(generator(key).uniform(low, high, shape), dtype)
 
 
 def normal(key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32, *, std: float = 0.05) -> Array:
@@ -129,7 +131,7 @@ def normal(key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32, *
 
     Raises: SettingError unless std > 0.
     """
-    return positive("normal: std", std) * jax.random.normal(key, shape, dtype)
+    return filled(positive("normal: std", std) * generator(key).standard_normal(shape), dtype)
 
 
 def truncated_normal(key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32, *, std: float = 0.05) -> Array:
@@ -137,7 +139,10 @@ def truncated_normal(key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.
 
     Raises: SettingError unless std > 0.
     """
-    return positive("truncated_normal: std", std) * jax.random.truncated_normal(key, -2, 2, shape, dtype)
+    from scipy.special import ndtr, ndtri
+
+    share = generator(key).uniform(ndtr(-2), ndtr(2), shape)
+    return filled(positive("truncated_normal: std", std) * ndtri(share), dtype)
 
 
 def glorot_uniform(key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
@@ -172,9 +177,10 @@ def lecun_normal(key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.floa
 
 def orthogonal(key: Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32, *, gain: float = 1.0) -> Array:
     """`WᵀW = gain² I`, or `WWᵀ` where there are more columns than rows; a kernel is flattened to (fan_in, out)."""
-    fans(shape)
-    wide = jnp.promote_types(dtype, jnp.float32)  # the QR decomposition knows no half precision
-    return jax.nn.initializers.orthogonal(gain)(key, shape, wide).astype(dtype)
+    rows, columns = fans(shape)[0], shape[-1]
+    q, r = np.linalg.qr(generator(key).standard_normal((max(rows, columns), min(rows, columns))))
+    q = gain * q * np.where(np.diag(r) < 0, -1, 1)  # without the signs, not every direction is as likely
+    return filled((q if rows >= columns else q.T).reshape(shape), dtype)
 
 
 def sparse(
@@ -185,9 +191,19 @@ def sparse(
     Raises: SettingError unless connections and std are above 0.
     """
     drawn = positive("sparse: connections", connections)
-    picking, weighing = jax.random.split(key)
-    order = jax.random.uniform(picking, (fans(shape)[0], shape[-1])).argsort(axis=0)
-    return jnp.where((order < drawn).reshape(shape), normal(weighing, shape, dtype, std=std), 0)
+    random = generator(key)
+    order = random.uniform(size=(fans(shape)[0], shape[-1])).argsort(axis=0).argsort(axis=0)
+    weights = positive("sparse: std", std) * random.standard_normal(shape)
+    return filled(np.where((order < drawn).reshape(shape), weights, 0), dtype)
+
+
+def generator(key: Array | int) -> np.random.Generator:
+    """NumPy's random numbers, seeded with a JAX key."""
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist() if isinstance(key, Array) else key)
+
+
+def filled(values: np.ndarray, dtype: DTypeLike) -> Array:
+    return jnp.asarray(values.astype(dtype))
 
 
 def centred(law: Callable[[int, int], float], key: Array, shape: tuple[int, ...], dtype: DTypeLike) -> Array:

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from ..errors import SettingError
-from ..initializers import Initializer, glorot_uniform
+from ..initializers import Initializer, glorot_uniform, zeros
 from ..module import Layer
 from ..shapes import expect
 
@@ -32,7 +32,7 @@ class Dense(Layer):
     ) -> Dense:
         if n_in < 1 or n_out < 1:
             raise SettingError(f"Dense wants at least one input and one output, got n_in={n_in}, n_out={n_out}.")
-        return cls(init(key, (n_in, n_out)), jnp.zeros(n_out) if bias else None)
+        return cls(init(key, (n_in, n_out)), zeros(key, (n_out,)) if bias else None)
 
     def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array]:
         expect(self, x, ("batch", self.weight.shape[0]))

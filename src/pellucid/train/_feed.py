@@ -13,7 +13,7 @@ from jax import Array
 from ._data import Block, Data
 from ._settings import Settings
 
-GATHERED_BYTES = 128 * 2**20  # rows are taken into order this much at a time
+GATHERED_BYTES = 64 * 2**20  # rows are taken into order this much at a time
 
 
 class Part(NamedTuple):

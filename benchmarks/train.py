@@ -1,0 +1,236 @@
+"""Training speed beside PyTorch (eager and compiled) and scikit-learn: the same batches, the same Adam, one run.
+
+    python benchmarks/train.py [--threads 1] [--rounds 7] [--write]
+
+Every contender takes its turn in every round; a figure is the median over the rounds. `--write` puts the tables into
+benchmarks/RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+CASES = {  # sizes, batch size, steps in an epoch, the ratios asked for
+    "2-16-16-1, batch 32": ([2, 16, 16, 1], 32, 256, {"torch eager": 20.0}),
+    "64-128-128-10, batch 64": ([64, 128, 128, 10], 64, 128, {"torch eager": 4.0, "torch compiled": 4.0, "sklearn": 5.0}),
+    "784-1024-1024-10, batch 256": ([784, 1024, 1024, 10], 256, 24, {"torch eager": 1.25}),
+}
+NAMED = "pellucid"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--write", action="store_true")
+    return parser.parse_args()
+
+
+def ours(sizes, batch, x, y, watch=64):
+    """Seconds per step of `pl.fit`, epochs as a user gets them; the first of these calls compiles."""
+    import pellucid as pl
+
+    net = pl.mlp(sizes, key=0)
+
+    def run():
+        done = pl.fit(
+            net, (x, y), epochs=5, batch_size=batch, validation=None, watch_every=watch, progress=False,
+            loss="binary_cross_entropy" if sizes[-1] == 1 else "cross_entropy",
+        )  # fmt: skip
+        return statistics.median(epoch.seconds for epoch in done.history) / (len(x) // batch)
+
+    return run
+
+
+def torch_step(sizes, batch, x, y, compiled):
+    import torch
+
+    layers = []
+    for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        layers += [torch.nn.Linear(a, b), *[torch.nn.ReLU()] * (i < len(sizes) - 2)]
+    net = torch.nn.Sequential(*layers)
+    criterion = torch.nn.BCEWithLogitsLoss() if sizes[-1] == 1 else torch.nn.CrossEntropyLoss()
+    rule = torch.optim.Adam(net.parameters())
+    xs = torch.tensor(x)
+    ys = torch.tensor(y, dtype=torch.float32 if sizes[-1] == 1 else torch.long)
+
+    def loss_of(bx, by):
+        return criterion(net(bx), by)
+
+    loss_of = torch.compile(loss_of) if compiled else loss_of
+
+    def run():
+        times = []
+        for _ in range(3):
+            began = time.perf_counter()
+            order = torch.randperm(len(xs))
+            for i in range(0, len(xs), batch):
+                rows = order[i : i + batch]
+                rule.zero_grad()
+                loss_of(xs[rows], ys[rows]).backward()
+                rule.step()
+            times.append((time.perf_counter() - began) / (len(xs) // batch))
+        return statistics.median(times)
+
+    return run
+
+
+def sklearn_step(sizes, batch, x, y):
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+
+    def run():
+        net = MLPClassifier(
+            sizes[1:-1], batch_size=batch, alpha=0.0, max_iter=3, tol=0.0, n_iter_no_change=1000, random_state=0
+        )
+        began = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            net.fit(x, y.ravel())
+        return (time.perf_counter() - began) / 3 / (len(x) // batch)
+
+    return run
+
+
+def matrix_rate(sizes, batch):
+    """The machine's own multiply-adds per second on the products of one step, by NumPy and by XLA: the better one."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    shapes = []
+    for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        shapes += [(batch, a, b), (a, batch, b), *[(batch, b, a)] * (i > 0)]
+    rng = np.random.default_rng(0)
+    pairs = [(rng.normal(size=(m, k)).astype(np.float32), rng.normal(size=(k, n)).astype(np.float32)) for m, k, n in shapes]
+    device = [(jnp.asarray(a), jnp.asarray(b)) for a, b in pairs]
+    products = jax.jit(lambda pairs: [a @ b for a, b in pairs])
+    macs = sum(m * k * n for m, k, n in shapes)
+
+    def run():
+        rates = []
+        for work in (lambda: [a @ b for a, b in pairs], lambda: jax.block_until_ready(products(device))):
+            work()
+            began = time.perf_counter()
+            for _ in range(5):
+                work()
+            rates.append(5 * macs / (time.perf_counter() - began))
+        return macs / max(rates)
+
+    return run
+
+
+def measure(contenders, rounds):
+    """Medians of interleaved rounds, after one that does not count."""
+    times = {name: [] for name in contenders}
+    for i in range(rounds + 1):
+        for name, run in contenders.items():
+            seconds = run()
+            if i:
+                times[name].append(seconds)
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def first_epoch(sizes, batch, x, y):
+    """Seconds to the end of the first epoch in a fresh process: importing, and then compiling and training."""
+    code = (
+        "import time; t = time.perf_counter()\nimport numpy as np, pellucid as pl\n"
+        f"x = np.zeros({x.shape}, np.float32); y = np.arange({len(x)}) % 2\n"
+        f"net = pl.mlp({sizes}, key=0); n = time.perf_counter()\n"
+        f"r = pl.fit(net, (x, y), epochs=2, batch_size={batch}, validation=None, progress=False, "
+        f"loss={'binary_cross_entropy' if sizes[-1] == 1 else 'cross_entropy'!r})\n"
+        "a, b = r.history; print(n - t, time.perf_counter() - n, a.seconds - b.seconds)"
+    )
+    found = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in range(3)]
+    return [statistics.median(column) for column in zip(*(map(float, line.split()) for line in found), strict=True)]
+
+
+def startup(rounds):
+    """Milliseconds of a command beyond those of Python doing nothing, medians of interleaved rounds."""
+    commands = {"nothing": ["-c", "pass"], "import pellucid": ["-c", "import pellucid"], "pellucid --help": ["-m", "pellucid.cli", "--help"]}
+
+    def timed(rest):
+        def run():
+            began = time.perf_counter()
+            subprocess.run([sys.executable, *rest], capture_output=True, check=True)
+            return time.perf_counter() - began
+
+        return run
+
+    return measure({name: timed(rest) for name, rest in commands.items()}, max(rounds, 11))
+
+
+def main():
+    options = arguments()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    import numpy as np
+    import torch
+
+    torch.set_num_threads(options.threads)
+    lines = [f"### {options.threads} thread{'s' * (options.threads > 1)}, {options.rounds} rounds", ""]
+    lines += ["| network | contender | µs per step | pellucid is faster by | asked |", "|---|---|---|---|---|"]
+    extra = []
+    for title, (sizes, batch, steps, asked) in CASES.items():
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(batch * steps, sizes[0])).astype(np.float32)
+        y = rng.integers(0, max(2, sizes[-1]), (len(x), 1) if sizes[-1] == 1 else len(x))
+        contenders = {
+            NAMED: ours(sizes, batch, x, y),
+            "pellucid, watch off": ours(sizes, batch, x, y, watch=0),
+            "torch eager": torch_step(sizes, batch, x, y, False),
+            "torch compiled": torch_step(sizes, batch, x, y, True),
+        }
+        if sizes[-1] > 1:
+            contenders["sklearn"] = sklearn_step(sizes, batch, x, y)
+        if sizes[0] > 500:
+            contenders["matrix products alone"] = matrix_rate(sizes, batch)
+        found = measure(contenders, options.rounds)
+        for name, seconds in found.items():
+            ratio = "" if name == NAMED else f"{seconds / found[NAMED]:.2f}×"
+            want = f"{asked[name]:g}×" if name in asked else ""
+            lines.append(f"| {title} | {name} | {seconds * 1e6:,.1f} | {ratio} | {want} |")
+            print(lines[-1], flush=True)
+        watch = found[NAMED] / found["pellucid, watch off"] - 1
+        extra.append(f"- {title}: the watch costs {watch:+.1%} (asked: at most 5 %).")
+        if "matrix products alone" in found:
+            share = found["matrix products alone"] / found[NAMED]
+            extra.append(f"- {title}: {share:.0%} of the machine's own matrix-product rate (asked: 80 %).")
+        loading, fitting, compiling = first_epoch(sizes, batch, x, y)
+        extra.append(
+            f"- {title}: in a fresh process, importing takes {loading:.2f} s, `fit` of two epochs {fitting:.2f} s,"
+            f" of which compiling the epoch {compiling:.2f} s (asked: under 2 s)."
+        )
+        print("\n".join(extra[-3:]), flush=True)
+    for name, seconds in (times := startup(options.rounds)).items():
+        if name != "nothing":
+            asked_ms = 50 if "import" in name else 150
+            alone = seconds - times["nothing"] if "import" in name else seconds
+            extra.append(f"- `{name}`: {alone * 1e3:.0f} ms (asked: under {asked_ms} ms).")
+            print(extra[-1])
+    if options.write:
+        write("Training", [*lines, "", *extra])
+
+
+def write(section: str, lines: list[str]) -> None:
+    """Append a dated table to RESULTS.md, with the machine and the versions."""
+    path = Path(__file__).with_name("RESULTS.md")
+    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
+    packages = ", ".join(f"{p} {version(p)}" for p in ("pellucid", "jax", "optax", "torch", "scikit-learn", "numpy"))
+    head = f"## {section}, {date.today()}\n\n{cpu or platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}.\n"
+    before = path.read_text() if path.exists() else "# Measured\n"
+    path.write_text("\n".join([before.rstrip(), "", head, *lines, ""]))
+
+
+if __name__ == "__main__":
+    main()
