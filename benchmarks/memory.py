@@ -1,6 +1,6 @@
 """Memory of training from a file that does not fit: one epoch of a 2 GB CSV, its peak beside that of a small file.
 
-    python benchmarks/memory.py [--gigabytes 2] [--write]
+python benchmarks/memory.py [--gigabytes 2] [--write]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+
 from train import write
 
 ROWS = 200_000  # written at a time
@@ -22,7 +23,8 @@ import resource, sys, time
 import pellucid as p
 began = time.perf_counter()
 run = p.fit([64, 64], sys.argv[1], target="y", epochs=1, batch_size=1024, progress=False)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10, time.perf_counter() - began, run.history[0].validation_loss)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+print(peak, time.perf_counter() - began, run.history[0].validation_loss)
 """
 
 
@@ -45,19 +47,26 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=2.0)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    lines = ["| file | rows | peak memory, MiB | seconds, importing left out | validation loss |", "|---|---|---|---|---|"]
+    lines = [
+        "| file | rows | peak memory, MiB | seconds, importing left out | validation loss |",
+        "|---|---|---|---|---|",
+    ]
     peaks = []
     with tempfile.TemporaryDirectory() as folder:
         for size in (2e6, options.gigabytes * 1e9):
             path = Path(folder, "table.csv")
             rows = make(path, size)
             began = time.perf_counter()
-            done = subprocess.run([sys.executable, "-c", PROGRAM, str(path)], capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [sys.executable, "-c", PROGRAM, str(path)], capture_output=True, text=True, check=False
+            )
             if done.returncode:
                 sys.exit(done.stderr)
             peak, seconds, loss = map(float, done.stdout.split())
             peaks.append(peak)
-            lines.append(f"| {path.stat().st_size / 1e9:.2f} GB | {rows:,} | {peak:,.0f} | {seconds:.1f} | {loss:.3f} |")
+            lines.append(
+                f"| {path.stat().st_size / 1e9:.2f} GB | {rows:,} | {peak:,.0f} | {seconds:.1f} | {loss:.3f} |"
+            )
             print(lines[-1], f"{time.perf_counter() - began:.1f} s in all", flush=True)
     lines += ["", f"The large file takes {peaks[1] - peaks[0]:,.0f} MiB more than the small one (asked: under 1,024)."]
     print(lines[-1])

@@ -18,11 +18,17 @@ import time
 import warnings
 from datetime import date
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 CASES = {  # sizes, batch size, steps in an epoch, the ratios asked for
     "2-16-16-1, batch 32": ([2, 16, 16, 1], 32, 256, {"torch eager": 20.0}),
-    "64-128-128-10, batch 64": ([64, 128, 128, 10], 64, 128, {"torch eager": 4.0, "torch compiled": 4.0, "sklearn": 5.0}),
+    "64-128-128-10, batch 64": (
+        [64, 128, 128, 10],
+        64,
+        128,
+        {"torch eager": 4.0, "torch compiled": 4.0, "sklearn": 5.0},
+    ),
     "784-1024-1024-10, batch 256": ([784, 1024, 1024, 10], 256, 24, {"torch eager": 1.25}),
 }
 NAMED = "pellucid"
@@ -56,7 +62,7 @@ def torch_step(sizes, batch, x, y, compiled):
     import torch
 
     layers = []
-    for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (a, b) in enumerate(pairwise(sizes)):
         layers += [torch.nn.Linear(a, b), *[torch.nn.ReLU()] * (i < len(sizes) - 2)]
     net = torch.nn.Sequential(*layers)
     criterion = torch.nn.BCEWithLogitsLoss() if sizes[-1] == 1 else torch.nn.CrossEntropyLoss()
@@ -109,10 +115,12 @@ def matrix_rate(sizes, batch):
     import numpy as np
 
     shapes = []
-    for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (a, b) in enumerate(pairwise(sizes)):
         shapes += [(batch, a, b), (a, batch, b), *[(batch, b, a)] * (i > 0)]
     rng = np.random.default_rng(0)
-    pairs = [(rng.normal(size=(m, k)).astype(np.float32), rng.normal(size=(k, n)).astype(np.float32)) for m, k, n in shapes]
+    pairs = [
+        (rng.normal(size=(m, k)).astype(np.float32), rng.normal(size=(k, n)).astype(np.float32)) for m, k, n in shapes
+    ]
     device = [(jnp.asarray(a), jnp.asarray(b)) for a, b in pairs]
     products = jax.jit(lambda pairs: [a @ b for a, b in pairs])
     macs = sum(m * k * n for m, k, n in shapes)
@@ -151,13 +159,20 @@ def first_epoch(sizes, batch, x, y):
         f"loss={'binary_cross_entropy' if sizes[-1] == 1 else 'cross_entropy'!r})\n"
         "a, b = r.history; print(n - t, time.perf_counter() - n, a.seconds - b.seconds)"
     )
-    found = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in range(3)]
+    found = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        for _ in range(3)
+    ]
     return [statistics.median(column) for column in zip(*(map(float, line.split()) for line in found), strict=True)]
 
 
 def startup(rounds):
     """Milliseconds of a command beyond those of Python doing nothing, medians of interleaved rounds."""
-    commands = {"nothing": ["-c", "pass"], "import pellucid": ["-c", "import pellucid"], "pellucid --help": ["-m", "pellucid.cli", "--help"]}
+    commands = {
+        "nothing": ["-c", "pass"],
+        "import pellucid": ["-c", "import pellucid"],
+        "pellucid --help": ["-m", "pellucid.cli", "--help"],
+    }
 
     def timed(rest):
         def run():
@@ -225,9 +240,13 @@ def main():
 def write(section: str, lines: list[str]) -> None:
     """Append a dated table to RESULTS.md, with the machine and the versions."""
     path = Path(__file__).with_name("RESULTS.md")
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
+    cpu = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        "",
+    )
     packages = ", ".join(f"{p} {version(p)}" for p in ("pellucid", "jax", "optax", "torch", "scikit-learn", "numpy"))
-    head = f"## {section}, {date.today()}\n\n{cpu or platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}.\n"
+    machine = f"{cpu or platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    head = f"## {section}, {date.today()}\n\n{machine}, {packages}.\n"
     before = path.read_text() if path.exists() else "# Measured\n"
     path.write_text("\n".join([before.rstrip(), "", head, *lines, ""]))
 

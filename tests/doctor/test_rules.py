@@ -12,7 +12,7 @@ HEALTHY = LayerWatch(mean=0.1, variance=1.0, zero=0.4, saturated=0.1, blame_vari
 
 
 def history(losses, held=None, **changes):
-    watch = {path: HEALTHY for path in ("layers[0]", "layers[1]", "layers[2]")}
+    watch = dict.fromkeys(("layers[0]", "layers[1]", "layers[2]"), HEALTHY)
     watch["layers[1]"] = LayerWatch(**{**HEALTHY.to_json(), **changes})
     held = held or [None] * len(losses)
     return [Epoch(i, a, b, {}, 0.1, 0.0, watch) for i, (a, b) in enumerate(zip(losses, held, strict=True), 1)]

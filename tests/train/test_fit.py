@@ -12,7 +12,7 @@ import torch
 import pellucid as pl
 from pellucid.backprop import backpropagate
 from pellucid.errors import DataError, SettingError, ShapeError
-from pellucid.layers import Activation, Dense, Function, Sequential
+from pellucid.layers import Dense, Function, Sequential
 from pellucid.losses import loss
 
 RNG = np.random.default_rng(0)
@@ -214,7 +214,7 @@ def test_data_that_does_not_fit_the_network_is_refused_in_words():
         pl.fit(net(), (X[:, :2], Y), **QUIET)
     with pytest.raises(DataError, match=r"labels 0\.\.1; row \d+ has 2"):
         pl.fit(net(), (X, np.arange(44) % 3), loss="cross_entropy", **QUIET)
-    with pytest.raises(DataError, match="One|one"):
+    with pytest.raises(DataError, match="one row"):
         pl.fit(net(), (X[:1], Y[:1]), **QUIET)
 
 

@@ -97,7 +97,7 @@ def test_a_finished_run_goes_on_for_more_epochs(kept):
 
 def test_resuming_with_other_settings_data_or_network_is_refused(kept):
     net, data, settings, run = kept
-    with pytest.raises(SettingError, match="learning_rate=None, not 0.5"):
+    with pytest.raises(SettingError, match=r"learning_rate=None, not 0\.5"):
         pl.fit(net, data, epochs=4, learning_rate=0.5, resume=run.id, **settings)
     with pytest.raises(SettingError, match="other data"):
         pl.fit(net, (data[0] + 1, data[1]), epochs=4, resume=run.id, **settings)

@@ -44,7 +44,7 @@ def vanishing_blame(history: History, settings: Settings) -> Evidence | None:
     if not watched or len(watched[-1]) < 3:
         return None
     (first, low), *_, (last, high) = watched[-1].items()
-    if 0 < high.blame_variance and low.blame_variance < 1e-12 * high.blame_variance:
+    if low.blame_variance < 1e-12 * high.blame_variance:
         ratio = (low.blame_variance / high.blame_variance) ** 0.5
         return first, f"the error signal is {ratio:.0e} of that at {last}"
     return None
@@ -55,18 +55,25 @@ def no_progress(history: History, settings: Settings) -> Evidence | None:
     if len(history) < 5 or len(history) > 12:
         return None
     first, best = history[0].loss, min(epoch.loss for epoch in history[1:])
-    return ("training", f"the loss was {first:.4g} in the first epoch and never below {best:.4g}") if best > 0.99 * first else None
+    return (
+        ("training", f"the loss was {first:.4g} in the first epoch and never below {best:.4g}")
+        if best > 0.99 * first
+        else None
+    )
 
 
 def overfitting(history: History, settings: Settings) -> Evidence | None:
     """The validation loss has grown by a fifth and for five epochs while the training loss kept falling."""
-    held = [epoch.validation_loss for epoch in history]
-    if len(held) < 8 or any(loss is None for loss in held):
+    held = [epoch.validation_loss for epoch in history if epoch.validation_loss is not None]
+    if len(held) < 8 or len(held) < len(history):
         return None
-    best = min(range(len(held)), key=lambda i: held[i])
+    best = held.index(min(held))
     grown = held[-1] > 1.2 * held[best] and min(held[-5:]) > 1.05 * held[best]
     if grown and len(held) - best > 5 and history[-1].loss < 0.9 * history[best].loss:
-        return "training", f"the validation loss was lowest, {held[best]:.4g}, in epoch {best + 1} and is {held[-1]:.4g} now"
+        return (
+            "training",
+            f"the validation loss was lowest, {held[best]:.4g}, in epoch {best + 1} and is {held[-1]:.4g} now",
+        )
     return None
 
 
@@ -88,7 +95,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "vanishing blame",
         vanishing_blame,
-        "Every layer multiplies the error signal by its weights and slopes; a factor below one, often enough, leaves nothing.",
+        "Every layer multiplies the error signal by its weights and slopes; factors below one leave nothing.",
         "Use the initialization that suits the activation, Residual layers, or fewer layers.",
         "Glorot and Bengio 2010, section 4",
     ),

@@ -11,23 +11,11 @@ import polars as pl
 from ..errors import DataError
 
 MISSING_MARKS = ["", "?", "-", "NA", "N/A", "na", "n/a", "NaN", "nan", "null", "NULL", "None", "none"]
-WORDS = {
-    "true": 1.0,
-    "false": 0.0,
-    "yes": 1.0,
-    "no": 0.0,
-    "t": 1.0,
-    "f": 0.0,
-    "1": 1.0,
-    "0": 0.0,
-    "1.0": 1.0,
-    "0.0": 0.0,
-}
+WORDS = dict.fromkeys(["true", "yes", "t", "1", "1.0"], 1.0) | dict.fromkeys(["false", "no", "f", "0", "0.0"], 0.0)
 DATE_FORMATS = ["%Y-%m-%d", "%Y/%m/%d"] + [
     f"%Y-%m-%d{t}%H:%M{seconds}" for t in (" ", "T") for seconds in ("", ":%S%.f", ":%S%.fZ")
 ]
 MOSTLY = 0.95  # from this share on, a text among numbers is an error and not a category
-
 LARGEST = 1e100  # beyond it a variance overflows
 
 Rows = np.ndarray | None  # the row numbers the user knows the cells by, where they are not 0, 1, 2, ...
@@ -51,6 +39,9 @@ def numbers(cells: pl.Series, rows: Rows = None) -> pl.Series:
         return cells.to_physical() / 1e9
     if kind in (pl.Categorical, pl.Enum):
         cells = cells.cast(pl.String)
+    values = cells.cast(pl.Float64, strict=False) if kind == pl.String else None
+    if values is not None and values.null_count() == cells.null_count():
+        return values
     text = _text(cells, "numbers")
     return _all_read(cells, text, text.cast(pl.Float64, strict=False), "a number", rows)
 
@@ -62,7 +53,7 @@ def booleans(cells: pl.Series, rows: Rows = None) -> pl.Series:
     """
     if cells.dtype in (pl.Boolean, pl.Null):
         return cells.cast(pl.Float64)
-    text = _text(cells.cast(pl.String) if cells.dtype.is_numeric() else cells, "true or false").str.to_lowercase()
+    text = _text(cells.cast(pl.String) if cells.dtype.is_numeric() else cells, "booleans").str.to_lowercase()
     values = text.replace_strict(WORDS, default=None, return_dtype=pl.Float64)
     return _all_read(cells, text, values, "true or false", rows)
 
@@ -142,8 +133,12 @@ def _text(cells: pl.Series, wanted: str) -> pl.Series:
 
 
 def _moments(text: pl.Series) -> pl.Series:
-    tries = [pl.col("cell").str.to_datetime(form, strict=False, time_unit="us") for form in DATE_FORMATS]
-    return text.to_frame("cell").select(pl.coalesce(tries)).to_series().alias(text.name)
+    found = pl.Series(text.name, [None], dtype=pl.Datetime("us")).new_from_index(0, len(text))
+    for form in DATE_FORMATS:
+        found = found.zip_with(found.is_not_null(), text.str.to_datetime(form, strict=False, time_unit="us"))
+        if found.null_count() == text.null_count():
+            break
+    return found
 
 
 def _all_read(cells: pl.Series, text: pl.Series, read: pl.Series, wanted: str, rows: Rows) -> pl.Series:
@@ -156,9 +151,9 @@ def _all_read(cells: pl.Series, text: pl.Series, read: pl.Series, wanted: str, r
 
 def bad_cell(cells: pl.Series, position: int, why: str, rows: Rows) -> DataError:
     """The error for one cell of a column, by the row number its user knows."""
-    row = position if rows is None else int(rows[position])
+    row = position if rows is None else rows[position]
     return DataError(
-        f"Column {cells.name!r}, row {row} (the first is 0): {cells[position]!r} is {why}. "
+        f"Column {cells.name!r}, row {int(row)} (the first is 0): {cells[int(position)]!r} is {why}. "
         "Correct the cell, or leave it empty to say that it is missing."
     )
 

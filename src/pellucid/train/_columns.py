@@ -28,13 +28,13 @@ from ._cells import (
     texts,
 )
 from ._files import column_of, is_table, table
-from ._target import TARGET_KINDS, Target
+from ._target import Target
 from ._transformers import encoder, numbers_of, rebuild
 
 KEPT = 50  # categories with an input of their own; the rest of a column share one
 TRANSFORMERS = {"imputer": "SimpleImputer", "scaler": "StandardScaler", "encoder": "OneHotEncoder"}
 KINDS = ("number", "boolean", "date", "category", "dropped")
-HIDDEN: dict[str, Any] = {"default": None, "compare": False, "repr": False, "metadata": {"json": False}}
+UNLISTED = {"json": False}
 CYCLES = {"year": 365.2425, "week": 7.0, "day": 1.0}  # in days
 
 
@@ -56,6 +56,14 @@ class Column(Record):
     mean: float | None = None
     deviation: float | None = None
 
+    def sound(self) -> bool:
+        """Whether its fields, read from a file, are of their types."""
+        texts_only = all(isinstance(text, str) for text in (self.name, self.note, *self.categories))
+        counts = type(self.rows) is int and type(self.missing) is int and 0 <= self.missing <= self.rows
+        shown = self.kind != "number" or (type(self.mean) is float and type(self.deviation) is float)
+        several = len(set(self.categories)) == len(self.categories)
+        return self.kind in KINDS and texts_only and counts and shown and several
+
     @property
     def levels(self) -> tuple[str, ...]:
         """The names of a category's inputs."""
@@ -71,11 +79,12 @@ class Column(Record):
             "date": f"days since 1970-01-01 and place in the {', '.join(self.cycles)}, standardised",
             "category": f"one input each for {some(self.categories)}" + ", one for all others" * self.other,
         }.get(self.kind, "")
-        gone = f"{self.missing:,} of {self.rows:,} missing" if self.missing else ""
+        gone = f"{self.missing:,} of {self.rows:,} missing" if 0 < self.missing < self.rows else ""
         return f"{self.name}: {self.kind}; {'; '.join(part for part in (how, self.note, gone) if part)}"
 
     @property
     def cycles(self) -> list[str]:
+        """What a date goes round in."""
         return [name for name in CYCLES if self.times or name != "day"]
 
     @property
@@ -132,9 +141,9 @@ class Preprocess(Record):
     columns: tuple[Column, ...]
     target: Target
     shape: tuple[int, ...] | None = None  # of one row of a plain array
-    imputer: Any = field(**HIDDEN)
-    scaler: Any = field(**HIDDEN)
-    encoder: Any = field(**HIDDEN)
+    imputer: Any = field(default=None, compare=False, repr=False, metadata=UNLISTED)
+    scaler: Any = field(default=None, compare=False, repr=False, metadata=UNLISTED)
+    encoder: Any = field(default=None, compare=False, repr=False, metadata=UNLISTED)
 
     @classmethod
     def fit(cls, frame: pl.DataFrame, target: Target, rows: Rows = None) -> Preprocess:
@@ -260,8 +269,8 @@ class Preprocess(Record):
         if not values.shape[1]:
             return None, None
         imputer = SimpleImputer(add_indicator=True).fit(values)
-        scaled = imputer.transform(values)[:, : self._scaled]
-        return imputer, StandardScaler().fit(scaled) if self._scaled else None
+        filled = np.asarray(imputer.transform(values))
+        return imputer, StandardScaler().fit(filled[:, : self._scaled]) if self._scaled else None
 
     def _of(self, kind: str) -> list[Column]:
         return [column for column in self.columns if column.kind == kind]
@@ -284,7 +293,7 @@ class Preprocess(Record):
 
     def _values(self, frame: pl.DataFrame, rows: Rows) -> np.ndarray:
         """Numbers, parts of dates and booleans, float64 with NaN where missing."""
-        found = frame[[column.name for column in self._of("number")]]
+        found = frame.select(column.name for column in self._of("number"))
         other = [name for name, kind in found.schema.items() if not kind.is_numeric()]
         found = found.with_columns(numbers(found[name], rows) for name in other)
         parts = [found.cast(pl.Float64).to_numpy().reshape(frame.height, -1)]
@@ -302,14 +311,8 @@ class Preprocess(Record):
         codes, notes = [], []
         for column in self._of("category"):
             cells = texts(frame[column.name])
-            code = (
-                cells.cast(pl.Enum(column.categories), strict=False)
-                .to_physical()
-                .cast(pl.Int64)
-                .fill_null(-1)
-                .to_numpy()
-            )
-            code, empty = code.copy(), cells.is_null().to_numpy()
+            code = cells.cast(pl.Enum(column.categories), strict=False).to_physical().cast(pl.Int64)
+            code, empty = code.fill_null(-1).to_numpy().copy(), cells.is_null().to_numpy()
             if column.other:
                 code[(code < 0) & ~empty] = len(column.categories)
             if column.missing:
@@ -317,7 +320,9 @@ class Preprocess(Record):
             new = code < 0
             if new.any():
                 values = some(cells.filter(new).unique(maintain_order=True).to_list())
-                notes.append(f"{column.name}: {new.sum():,} rows with a value that training did not have: {values}.")
+                notes.append(
+                    f"{column.name}: {new.sum():,} of {len(new):,} rows hold what training did not have: {values}."
+                )
             codes.append(code)
         return np.stack(codes, axis=1), tuple(notes)
 
@@ -349,26 +354,23 @@ def _date_parts(moments: pl.Series, column: Column) -> np.ndarray:
     return np.column_stack([days, *(np.nan_to_num(wave(turn)) for turn in turns for wave in (np.sin, np.cos))])
 
 
-def _restored(*, columns: list, target: dict, shape: list | None, **states: dict | None) -> Preprocess:
+def _restored(*, columns: list[Any], target: dict[str, Any], shape: list | None, **states: dict | None) -> Preprocess:
     held = tuple(Column(**column | {"categories": tuple(column["categories"])}) for column in columns)
-    goal = Target(**target | {"classes": tuple(target["classes"])})
-    made = {name: rebuild(states.pop(name), kind) for name, kind in TRANSFORMERS.items()}
-    self = Preprocess(held, goal, shape if shape is None else tuple(map(int, shape)), **made)
-    gaps = sum(column.missing > 0 for column in self._valued)
-    levels = [len(column.levels) for column in self._of("category")]
+    named: dict[str, Any] = {**target, "classes": tuple(target["classes"])}
+    goal = Target(**named)
+    self = Preprocess(held, goal, shape if shape is None else tuple(map(int, shape)))
+    imputer, scaler, encoder = (states[name] or {} for name in TRANSFORMERS)
+    valued = [part for column in self._valued for part in column.parts]
+    gaps = [valued.index(column.parts[0]) for column in self._valued if column.missing]
     fits = {
-        "target": goal.kind in TARGET_KINDS and not states,
-        "columns": all(column.kind in KINDS and isinstance(column.name, str) for column in held),
-        "imputer": _width(self.imputer) == sum(len(column.parts) for column in self._valued)
-        and gaps == (len(self.imputer.indicator_.features_) if self.imputer else 0),
-        "scaler": _width(self.scaler) == self._scaled,
-        "encoder": levels == ([len(n) for n in self.encoder.categories_] if self.encoder else []),
+        "target": goal.sound(),
+        "columns": all(column.sound() for column in held) and len({column.name for column in held}) == len(held),
+        "imputer": len(imputer.get("statistics", ())) == len(valued) and imputer.get("gaps", []) == gaps,
+        "scaler": all(len(scaler.get(name, ())) == self._scaled for name in ("mean", "scale", "var")),
+        "encoder": encoder.get("levels", []) == [len(column.levels) for column in self._of("category")],
+        "content": states.keys() == TRANSFORMERS.keys(),
     }
     for name, good in fits.items():
         if not good:
-            raise StoreError(f"The {name} of the preprocessing does not fit its columns: the file was changed.")
-    return self
-
-
-def _width(transformer: Any) -> int:
-    return 0 if transformer is None else transformer.n_features_in_
+            raise StoreError(f"The {name} of the preprocessing does not fit together: the file was changed.")
+    return replace(self, **{name: rebuild(states[name], kind) for name, kind in TRANSFORMERS.items()})

@@ -30,12 +30,16 @@ class Block(NamedTuple):
     y: np.ndarray
     weights: np.ndarray | None = None
 
+    def each(self, change: Callable[[np.ndarray], np.ndarray]) -> Block:
+        """The block with every part of it changed."""
+        return Block(change(self.x), change(self.y), None if self.weights is None else change(self.weights))
+
     def take(self, positions: np.ndarray | slice) -> Block:
         """These rows of it."""
-        return Block(*(None if part is None else part[positions] for part in self))  # pyright: ignore[reportArgumentType]
+        return self.each(lambda part: part[positions])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Data:
     """Rows to learn from: `blocks(epoch)` gives all of them, in the same order every time.
 
@@ -50,11 +54,11 @@ class Data:
     validation: Block | None
     fingerprint: str
     notes: tuple[str, ...]
-    blocks: Callable[[int], Iterator[Block]] = field(repr=False, compare=False)
-    train_rows: pl.DataFrame | None = field(default=None, repr=False, compare=False)
-    validation_rows: pl.DataFrame | None = field(default=None, repr=False, compare=False)
-    train_index: np.ndarray | None = field(default=None, repr=False, compare=False)
-    validation_index: np.ndarray | None = field(default=None, repr=False, compare=False)
+    blocks: Callable[[int], Iterator[Block]] = field(repr=False)
+    train_rows: pl.DataFrame | None = field(default=None, repr=False)
+    validation_rows: pl.DataFrame | None = field(default=None, repr=False)
+    train_index: np.ndarray | None = field(default=None, repr=False)
+    validation_index: np.ndarray | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,9 @@ def open_data(
     if task is not None and task not in TASKS:
         raise unknown("task", task, TASKS)
     if isinstance(validation, int | float) and not 0 <= validation < 1:
-        raise SettingError(f"validation={validation} is not a share of the rows: give one from 0 up to 1, data, or None.")
+        raise SettingError(
+            f"validation={validation} is not a share of the rows: give one from 0 up to 1, data, or None."
+        )
     target = None if target is None else str(target)
     wishes = Wishes(target, task, loss_targets, weights, validation, seed, block_rows, preprocess)
     opened = _open(data, wishes, read_whole)
@@ -140,7 +146,8 @@ def _open(data: Any, wishes: Wishes, read_whole: int) -> Data:
 def _from_pair(data: tuple, wishes: Wishes) -> Data:
     """A table of inputs with its target, and weights, given apart."""
     frame = table(data[0])
-    name = str(getattr(data[1], "name", None) or wishes.target or "target")
+    name = str(wishes.target or getattr(data[1], "name", None) or "target")
+    name = wishes.preprocess.target.name if wishes.preprocess else name
     if name in frame.columns:
         raise DataError(f"The column {name!r} is in the table and given apart: leave it out, or give target={name!r}.")
     y = column_of(name, data[1])
@@ -157,11 +164,12 @@ def from_arrays(name: str, arrays: tuple, wishes: Wishes) -> Data:
     x = x[:, None] if x.ndim == 1 else x
     _same_length(len(x), len(y), "y")
     _enough(len(x), wishes)
-    target = Target.of_array(y, wishes.task, wishes.loss_targets)
-    preprocess = wishes.preprocess or Preprocess((), target, shape=x.shape[1:])
+    preprocess = wishes.preprocess
+    if preprocess is None:
+        preprocess = Preprocess((), Target.of_array(y, wishes.task, wishes.loss_targets), shape=x.shape[1:])
     weights = checked_weights(arrays[2] if len(arrays) == 3 else wishes.weights, len(x))
     whole = Block(preprocess.transform(x), preprocess.targets(y), weights)
-    train, held, notes = split(len(x), whole.y if preprocess.target.kind == "label" else None, wishes)
+    train, held, notes = split(whole.y, preprocess.target, wishes)
     digest = fingerprint(*(np.asarray(part) for part in whole if part is not None), repr(preprocess.target.classes))
     return _in_memory(name, preprocess, whole, train, held, digest, notes)
 
@@ -174,14 +182,19 @@ def from_table(name: str, frame: pl.DataFrame, wishes: Wishes) -> Data:
     weights, inputs = _table_weights(frame, wishes)
     index = np.flatnonzero(~missing(frame[target_name]).to_numpy())
     if len(index) < frame.height:
-        notes.append(f"{frame.height - len(index):,} rows without a {target_name} were left out.")
+        notes.append(f"rows left out because their {target_name} is missing: {frame.height - len(index):,}.")
         frame, weights = frame[index], None if weights is None else weights[index]
     _enough(len(index), wishes)
     target = preprocess.target if preprocess else Target.of_column(frame[target_name], wishes.task, wishes.loss_targets)
     y = target.encode(frame[target_name], index)
-    train, held, said = split(len(y), y if target.kind == "label" else None, wishes)
+    train, held, said = split(y, target, wishes)
+    if target.kind == "number" and preprocess is None and len(held):
+        # Scaled by the training rows alone: what is held out must not be seen in any form.
+        own = numbers(frame[target_name][train]).to_numpy().astype(float)
+        target = target.of_numbers(target_name, own, wishes.loss_targets, target.note)
+        y = target.encode(frame[target_name], index)
     inputs = [column for column in inputs if column != target_name]
-    preprocess = preprocess or Preprocess.fit(frame[inputs][train], target, index[train])
+    preprocess = preprocess or Preprocess.fit(frame[train].select(inputs), target, index[train])
     x, unseen = preprocess.transform_noted(frame, index)
     whole, notes = Block(x, y, weights), [*notes, *said, *fitted_notes(preprocess), *unseen]
     return replace(
@@ -233,24 +246,24 @@ def _with_validation(opened: Data, wishes: Wishes, read_whole: int) -> Data:
     )
 
 
-def split(n: int, labels: np.ndarray | None, wishes: Wishes) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """The rows to train on and the rows held out, in their order: each class gives its share, the only one of it none."""
-    everything, none = np.arange(n), np.arange(0)
+def split(y: np.ndarray, target: Target, wishes: Wishes) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """The rows to train on and those held out: each class gives its share, and a class of one row nothing."""
+    n, everything, none = len(y), np.arange(len(y)), np.arange(0)
     if not wishes.share:
         return everything, none, []
     if n < FEWEST:
         return everything, none, [f"{n} rows are too few to hold some out: nothing is measured on rows not trained on."]
-    random = np.random.default_rng(wishes.seed).permutation(n)
-    labels = np.zeros(n, int) if labels is None else labels
-    _, number, count = np.unique(labels, return_inverse=True, return_counts=True)
-    order = np.lexsort((random, labels))
-    order = order[count[number[order]] > 1]
+    order = np.random.default_rng(wishes.seed).permutation(n)
+    if target.kind in ("label", "sign"):
+        _, number, count = np.unique(y.reshape(-1), return_inverse=True, return_counts=True)
+        order = order[np.argsort(number[order], kind="stable")]
+        order = order[count[number[order]] > 1]
     size = min(max(1, round(n * wishes.share)), len(order) - 1)
     if size < 1:
         return everything, none, ["every class has one row: none is held out."]
     # Every k-th row of those sorted by class takes its share of each class, to within one row.
     held = np.sort(order[((np.arange(size) + 0.5) * len(order) / size).astype(int)])
-    return np.setdiff1d(everything, held), held, [f"{size:,} of {n:,} rows are held out for validation."]
+    return np.delete(everything, held), held, [f"{size:,} of {n:,} rows are held out for validation."]
 
 
 def named_target(columns: list[str], wishes: Wishes) -> str:
@@ -262,16 +275,23 @@ def named_target(columns: list[str], wishes: Wishes) -> str:
         raise DataError(f"Which column is to be learned? Give target= one of {', '.join(columns[:20])}.")
     if name not in columns:
         raise no_column(name, columns)
+    for column in columns:
+        if column == "*" or (column.startswith("^") and column.endswith("$")):
+            raise DataError(f"The name {column!r} stands for many columns in Polars: rename the column.")
     return name
 
 
 def fitted_notes(preprocess: Preprocess) -> list[str]:
     """What the user should know of the columns: which were left out, and why; how the target was read."""
-    dropped = [f"column {column.name!r} is left out: {column.note}." for column in preprocess.columns if column.kind == "dropped"]
+    dropped = [
+        f"column {column.name!r} is left out: {column.note}."
+        for column in preprocess.columns
+        if column.kind == "dropped"
+    ]
     return dropped + ([f"{preprocess.target.name}: {preprocess.target.note}."] if preprocess.target.note else [])
 
 
-def as_labels(values: Any) -> np.ndarray:
+def as_labels(values: Any, name: str = "y") -> np.ndarray:
     """The array y, real or of labels.
 
     Raises: DataError naming the row of a missing label.
@@ -279,14 +299,14 @@ def as_labels(values: Any) -> np.ndarray:
     try:
         y = np.asarray(values)
     except Exception as error:  # a tensor that needs its gradient, a ragged list: each library has its own words
-        raise DataError(f"y cannot be read as an array: {error}.") from error
+        raise DataError(f"{name} cannot be read as an array: {error}.") from error
     if y.ndim == 0:
-        raise DataError(f"y must be an array with one entry for each row of x, got {values!r}.")
+        raise DataError(f"{name} must be an array with one entry for each row of x, got {values!r}.")
     if y.dtype.kind == "O":
         gone = [value is None or (isinstance(value, float) and value != value) for value in y.reshape(-1)]
         if any(gone):
-            raise DataError(f"y is missing in row {gone.index(True)} (the first is 0): leave the row out.")
-    return y if y.dtype.kind != "f" else as_float32(y, "y")
+            raise DataError(f"{name} is missing in row {gone.index(True)} (the first is 0): leave the row out.")
+    return y if y.dtype.kind != "f" else as_float32(y, name)
 
 
 def _table_weights(frame: pl.DataFrame, wishes: Wishes) -> tuple[np.ndarray | None, list[str]]:
@@ -334,7 +354,8 @@ def joined(blocks: list[Block]) -> Block:
     """Blocks as one."""
     if len(blocks) == 1:
         return blocks[0]
-    return Block(*(None if parts[0] is None else np.concatenate(parts) for parts in zip(*blocks, strict=True)))  # pyright: ignore
+    x, y, weights = ([part for part in parts if part is not None] for parts in zip(*blocks, strict=True))
+    return Block(np.concatenate(x), np.concatenate(y), np.concatenate(weights) if weights else None)
 
 
 def fingerprint(*parts: Any) -> str:

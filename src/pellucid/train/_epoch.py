@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array, lax
 
 from ..backprop import backpropagate, tapped, untapped
@@ -23,7 +22,7 @@ class Plan:
     """What is fixed when the epoch is compiled; equal plans share one program."""
 
     loss: Loss
-    optimizer: optax.GradientTransformation
+    optimizer: Any  # an Optax transformation
     batch_size: int
     watch_every: int  # 0: never
     line_search: bool = False
@@ -43,14 +42,17 @@ class State(NamedTuple):
     finite: Array
 
 
+OF_AN_EPOCH = ("at", "loss_sum", "weight_sum", "watch_sum", "watch_count")  # begin anew with every epoch
+
+
 class Segment(NamedTuple):
-    """Rows on the device, the order to take them in (whole batches; padded), how many of them count, the rates."""
+    """Rows on the device, the order to take them in (whole batches; padded), how many of these count, the rates."""
 
     x: Array
     y: Array
     weights: Array | None
     order: Array
-    count: Array
+    rows: Array
     rates: Array
 
 
@@ -81,7 +83,7 @@ def advance(state: State, segment: Segment, stop: Array, key: Array, *, plan: Pl
         bx, by = batch(x, i), batch(y, i)
         weights = None
         if not whole:
-            weights = (i * size + jnp.arange(size) < segment.count).astype(jnp.float32)
+            weights = (i * size + jnp.arange(size) < segment.rows).astype(jnp.float32)
             weights = weights if w is None else weights * batch(w, i)
         listening = tapped(state.net)
         result = backpropagate(listening, plan.loss, bx, by, weights=weights, key=subkey(key, state.step))
@@ -121,7 +123,7 @@ def advance(state: State, segment: Segment, stop: Array, key: Array, *, plan: Pl
 
 
 def searched(plan: Plan, net: Any, value: Array, gradient: Any, x: Array, y: Array, weights: Array | None) -> dict:
-    """What a line search asks for: the loss as a function of the network, differentiated by the layers' own backward."""
+    """What a line search asks for: the loss as a function of the network, with the layers' own backward."""
 
     @jax.custom_vjp
     def loss_of(net: Any) -> Array:

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..errors import DataError
@@ -45,6 +44,11 @@ def total_loss(loss: Loss, z: jax.Array, y: jax.Array, weights: jax.Array) -> ja
     return loss.evaluate(z, y, weights)[0] * weights.sum()
 
 
+@partial(jax.jit, static_argnames="loss")
+def linked(loss: Loss, z: jax.Array) -> jax.Array:
+    return loss.predict(z)
+
+
 def chunks(rows: int) -> list[tuple[int, int, int]]:
     """(start, stop, padded size) of each chunk; sizes are powers of two, so that few shapes are ever compiled."""
     bounds = [(start, min(start + CHUNK, rows)) for start in range(0, rows, CHUNK)]
@@ -56,8 +60,18 @@ def outputs(net: Layer, x: np.ndarray) -> np.ndarray:
     if not len(x):
         raise DataError("There are no rows to predict.")
     x = np.asarray(x)
-    parts = [np.asarray(forward(net, np.resize(x[a:b], (size, *x.shape[1:]))))[: b - a] for a, b, size in chunks(len(x))]
+    parts = [
+        np.asarray(forward(net, np.resize(x[a:b], (size, *x.shape[1:]))))[: b - a] for a, b, size in chunks(len(x))
+    ]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def predicted(loss: Loss, z: np.ndarray) -> np.ndarray:
+    """The loss's link applied to the network's outputs: probabilities, means, signs."""
+    parts = [
+        np.asarray(linked(loss, np.resize(z[a:b], (size, *z.shape[1:]))))[: b - a] for a, b, size in chunks(len(z))
+    ]
+    return np.concatenate(parts)
 
 
 def mean_loss(loss: Loss, z: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -74,7 +88,7 @@ def mean_loss(loss: Loss, z: np.ndarray, y: np.ndarray, weights: np.ndarray | No
 def evaluate(net: Layer, loss: Loss, preprocess: Preprocess, x: np.ndarray, y: np.ndarray) -> Evaluation:
     """Loss, metrics and every row's answer for inputs x and targets y as the network takes them."""
     z = outputs(net, x)
-    answer = np.asarray(loss.predict(jnp.asarray(z)))
+    answer = predicted(loss, z)
     classification = bool(preprocess.target.classes)
     truth = true_names(preprocess, y) if classification else preprocess.names(y)
     prediction = preprocess.names(answer)
@@ -106,12 +120,17 @@ def true_names(preprocess: Preprocess, y: np.ndarray) -> np.ndarray:
     return np.array(preprocess.target.classes)[numbers]
 
 
-def metrics(truth: np.ndarray, prediction: np.ndarray, score: np.ndarray | None, classes: tuple[Any, ...]) -> dict[str, float]:
+def metrics(
+    truth: np.ndarray, prediction: np.ndarray, score: np.ndarray | None, classes: tuple[Any, ...]
+) -> dict[str, float]:
     """The few numbers people ask for first."""
     if classes:
         hit = truth == prediction
         present = [c for c in classes if (truth == c).any()]
-        found = {"accuracy": float(hit.mean()), "balanced_accuracy": float(np.mean([hit[truth == c].mean() for c in present]))}
+        found = {
+            "accuracy": float(hit.mean()),
+            "balanced_accuracy": float(np.mean([hit[truth == c].mean() for c in present])),
+        }
         if score is not None:
             own = score[np.arange(len(truth)), np.searchsorted(np.array(classes), truth)]
             found["log_loss"] = float(-np.log(np.maximum(own, 1e-15)).mean())

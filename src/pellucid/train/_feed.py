@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ._data import Block, Data
+from ._data import Block, Data, joined
 from ._settings import Settings
 
 GATHERED_BYTES = 64 * 2**20  # rows are taken into order this much at a time
@@ -23,7 +23,7 @@ class Part(NamedTuple):
     y: Array
     weights: Array | None
     order: np.ndarray
-    count: int
+    rows: int
 
 
 @dataclass
@@ -32,6 +32,7 @@ class Feed:
 
     data: Data
     settings: Settings
+    outputs: int  # of the network, against which the targets of later blocks are checked
     class_weights: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -51,7 +52,12 @@ class Feed:
     def whole(self) -> bool:
         """Whether every batch is full and no row is weighted."""
         weighted = self.class_weights is not None or self.data.sample.weights is not None
-        return self.data.in_memory and not weighted and bool(self.data.n_rows) and self.data.n_rows % self.settings.batch_size == 0
+        return (
+            self.data.in_memory
+            and not weighted
+            and bool(self.data.n_rows)
+            and self.data.n_rows % self.settings.batch_size == 0
+        )
 
     def parts(self, epoch: int, first: int = 0) -> Iterator[Part]:
         """The parts of one epoch from number `first` on; the same epoch always gives the same parts."""
@@ -65,6 +71,7 @@ class Feed:
         for number, block in enumerate(rebuffered(self.data.blocks(epoch), self.part_rows)):
             if number < first:
                 continue
+            self.settings.loss.check(block.y, self.outputs)
             order = self.order(epoch, number, len(block.x))
             yield self.part(*self.on_device(padded(block, self.part_rows)), order)
 
@@ -75,40 +82,36 @@ class Feed:
         return np.random.default_rng([self.settings.seed, epoch, number]).permutation(count).astype(np.int32)
 
     def part(self, x: Array, y: Array, weights: Array | None, order: np.ndarray) -> Part:
-        count = len(order)
-        return Part(x, y, weights, np.resize(order, self.part_rows), count)
+        return Part(x, y, weights, np.resize(order, self.part_rows), len(order))
 
     def on_device(self, block: Block) -> tuple[Array, Array, Array | None]:
         weights = block.weights
         if self.class_weights is not None:
             own = self.class_weights[block.y]
             weights = own if weights is None else own * weights
-        return jnp.asarray(block.x), jnp.asarray(block.y), None if weights is None else jnp.asarray(weights, jnp.float32)
+        return (
+            jnp.asarray(block.x),
+            jnp.asarray(block.y),
+            None if weights is None else jnp.asarray(weights, jnp.float32),
+        )
 
 
 def padded(block: Block, rows: int) -> Block:
     """The block with its rows repeated up to a fixed number: shapes stay the same, so nothing compiles twice."""
-    if len(block.x) == rows:
-        return block
-    return Block(*(None if a is None else np.resize(a, (rows, *a.shape[1:])) for a in block))
+    return block if len(block.x) == rows else block.each(lambda part: np.resize(part, (rows, *part.shape[1:])))
 
 
 def rebuffered(blocks: Iterator[Block], rows: int) -> Iterator[Block]:
     """The same rows in blocks of exactly `rows`, the last one smaller."""
     waiting: list[Block] = []
+    room = rows
     for block in blocks:
         while len(block.x):
-            room = rows - sum(len(b.x) for b in waiting)
-            waiting.append(Block(*(None if a is None else a[:room] for a in block)))
-            block = Block(*(None if a is None else a[room:] for a in block))
-            if sum(len(b.x) for b in waiting) == rows:
+            waiting.append(block.take(slice(room)))
+            block = block.take(slice(room, None))
+            room -= len(waiting[-1].x)
+            if not room:
                 yield joined(waiting)
-                waiting = []
+                waiting, room = [], rows
     if waiting:
         yield joined(waiting)
-
-
-def joined(blocks: list[Block]) -> Block:
-    if len(blocks) == 1:
-        return blocks[0]
-    return Block(*(None if parts[0] is None else np.concatenate(parts) for parts in zip(*blocks, strict=True)))

@@ -18,7 +18,7 @@ from ._cells import narrowest, typed
 
 TEXT, LINES, BINARY, ARRAYS = {".csv", ".tsv"}, {".jsonl", ".ndjson"}, {".parquet"}, {".npz"}
 KINDS = sorted(TEXT | LINES | BINARY | ARRAYS)
-CELLS = 2**22  # about this many cells are held at a time when a file is read in blocks
+CELLS = 2**20  # about this many cells are held at a time when a file is read in blocks
 
 
 def find(path: str | Path) -> Path:
@@ -47,7 +47,8 @@ def read_table(path: str | Path) -> pl.DataFrame:
     with explained(path):
         frame = scan(path, infer=True).collect()
         if path.suffix.lower() in TEXT:
-            check_rows(path, frame)
+            if frame.width and frame[:, -1].null_count():
+                check_rows(path)
             frame = typed(frame)
     return frame
 
@@ -58,7 +59,7 @@ def read_arrays(path: Path) -> tuple[np.ndarray, ...]:
     Raises: DataError for a damaged file, one without x and y, or one of Python objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             held = {name: arrays[name] for name in ("x", "y", "weights") if name in arrays}
     except Exception as error:  # zipfile, zlib and NumPy each have their own words for a damaged file
         raise DataError(
@@ -76,7 +77,7 @@ def scan(path: Path, *, infer: bool) -> pl.LazyFrame:
         return pl.scan_parquet(path, glob=False)
     if kind in LINES:
         return pl.scan_ndjson(path, infer_schema_length=None if infer else 100_000)
-    length = {"infer_schema_length": None} if infer else {"infer_schema": False}
+    length: dict[str, Any] = {"infer_schema_length": None} if infer else {"infer_schema": False}
     return pl.scan_csv(path, separator=_separator(path), glob=False, **length)
 
 
@@ -87,26 +88,9 @@ def stream(path: Path, columns: Sequence[str]) -> Iterator[tuple[np.ndarray, pl.
     """
     start, size = 0, min(2**17, max(1, CELLS // len(columns)))
     with explained(path):
-        batches = (
-            scan(path, infer=False).select(by_name(*columns)).collect_batches(chunk_size=size, maintain_order=True, lazy=True)
-        )
-        try:
-            for frame in batches:
-                yield np.arange(start, start + frame.height), frame
-                start += frame.height
-        finally:
-            batches.stop()
-
-
-def check_rows(path: Path, frame: pl.DataFrame) -> None:
-    """Find the first row of a CSV file that is shorter than its header.
-
-    Polars fills such a row with nulls, so there can only be one where the last column has nulls.
-
-    Raises: DataError naming the line.
-    """
-    if frame.width and frame[:, -1].null_count():
-        _raise_ragged(path)
+        for frame in scan(path, infer=False).select(by_name(*columns)).collect_batches(chunk_size=size, lazy=True):
+            yield np.arange(start, start + frame.height), frame
+            start += frame.height
 
 
 def table(rows: Any) -> pl.DataFrame:
@@ -127,8 +111,9 @@ def table(rows: Any) -> pl.DataFrame:
         return _frame([column_of(str(name), values) for name, values in rows.items()])
     import narwhals as nw
 
+    native: Any = rows
     try:
-        frame = nw.from_native(rows)
+        frame = nw.from_native(native)
     except TypeError:
         raise DataError(
             f"A {type(rows).__name__} is not a table: give a data frame, a dict of columns or a list of dicts."
@@ -136,7 +121,7 @@ def table(rows: Any) -> pl.DataFrame:
     frame = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
     if frame.implementation.is_polars():
         return frame.to_native()
-    return _frame([_from_narwhals(str(name), frame.getcolumn_of(name)) for name in frame.columns])
+    return _frame([_from_narwhals(str(name), frame.get_column(name)) for name in frame.columns])
 
 
 def is_table(data: Any) -> bool:
@@ -179,6 +164,8 @@ def _from_narwhals(name: str, cells: Any) -> pl.Series:
     if isinstance(kind, nw.Datetime):
         cells = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if kind.time_zone else cells
         return pl.Series(name, cells.cast(nw.Datetime("us")).to_numpy())
+    if kind in (nw.Categorical, nw.Enum):
+        cells = cells.cast(nw.String)  # whole numbers made categories stay categories
     empty = cells.is_null().to_list()
     return column_of(name, [None if gone else value for gone, value in zip(empty, cells.to_list(), strict=True)])
 
@@ -192,7 +179,7 @@ def explained(path: Path) -> Iterator[None]:
         raise DataError(f"{path.name} is empty: it needs a first line of column names, then rows.") from None
     except (pl.exceptions.PolarsError, OSError) as error:
         if path.suffix.lower() in TEXT and "more fields" in str(error):
-            _raise_ragged(path)
+            check_rows(path)
         hint = "Save it as UTF-8" if "utf-8" in str(error) else "Write the file again"
         raise DataError(f"{path.name} cannot be read: {str(error).splitlines()[0]}. {hint}.") from error
 
@@ -206,13 +193,22 @@ def _separator(path: Path) -> str:
     return next((mark for mark in ",;\t" if mark in first), ",")
 
 
-def _raise_ragged(path: Path) -> None:
+def check_rows(path: Path) -> None:
+    """Find the first row of a CSV file that has not as many cells as its header.
+
+    Polars fills a short row with nulls and says nothing, so this is for files whose last column has nulls.
+
+    Raises: DataError naming the line.
+    """
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         lines = csv.reader(file, delimiter=_separator(path))
-        width = len(next(lines, []))
-        for cells in lines:
-            if cells and len(cells) != width:
-                raise DataError(
-                    f"{path.name}, line {lines.line_num} has {len(cells)} cells where the first line names {width} "
-                    "columns: give every row as many, and quote a cell that holds a separator."
-                )
+        try:
+            width = len(next(lines, []))
+            uneven = next((cells for cells in lines if cells and len(cells) != width), None)
+        except csv.Error as error:
+            raise DataError(f"{path.name}, line {lines.line_num} cannot be read: {error}. Correct it.") from error
+        if uneven:
+            raise DataError(
+                f"{path.name}, line {lines.line_num} has {len(uneven)} cells where the first line names {width} "
+                "columns: give every row as many, and quote a cell that holds a separator."
+            )

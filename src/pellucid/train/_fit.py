@@ -10,13 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..backprop import backpropagate, tapped
 from ..errors import DataError, SettingError, ShapeError
 from ..module import Layer
 from ..records import Record, plain
 from ..shapes import words
 from ._checkpoint import load_checkpoint, restored, save_checkpoint
-from ._data import Data
-from ._epoch import Plan, Segment, State, advance, start_state
+from ._data import Block, Data
+from ._epoch import OF_AN_EPOCH, Plan, Segment, State, advance, start_state
 from ._evaluate import evaluate
 from ._feed import Feed, Part
 from ._locate import first_not_finite
@@ -26,7 +27,6 @@ from ._range_test import range_test
 from ._run import Epoch, NonFinite, RangeTest, Run
 from ._settings import Settings
 from ._watch import LayerWatch, watch_records, watched_paths
-from ..backprop import backpropagate, tapped
 
 SECONDS_PER_CALL = 0.25  # how long the device works before Python looks at Ctrl-C, the bar and the checkpoint
 
@@ -88,8 +88,10 @@ class Trainer:
         self.plan = Plan(
             settings.loss, settings.rule(), settings.batch_size, settings.watch_every, settings.optimizer == "lbfgs"
         )
-        self.feed = Feed(self.data, settings, class_weights(self.data, settings))
+        outputs = jax.eval_shape(lambda net, x: net(x), self.net, self.data.sample.x[:1]).shape[-1]
+        self.feed = Feed(self.data, settings, outputs, class_weights(self.data, settings))
         self.state = start_state(self.net, self.plan)
+        self.zeros = {name: getattr(self.state, name) for name in OF_AN_EPOCH}
         self.key = jax.random.key(settings.seed)
         self.paths = watched_paths(tapped(self.net))
         self.rate = settings.rate()
@@ -112,7 +114,7 @@ class Trainer:
         finally:
             progress.close()
         if self.checkpoint and status == "interrupted":
-            self.save()
+            self.save(self.checkpoint)
         net = self.state.net if settings.early_stop is None or self.best is None else self.best
         return Run(
             status=status,
@@ -133,7 +135,7 @@ class Trainer:
         """Train to the end of the epoch; False where it was interrupted or a number stopped being finite."""
         self.epoch_began = time.perf_counter()
         for part in self.feed.parts(len(self.history), self.part):
-            batches = -(-part.count // self.settings.batch_size)
+            batches = -(-part.rows // self.settings.batch_size)
             segment = self.segment(part)
             while self.at < batches:
                 before, began = self.state, time.perf_counter()
@@ -148,13 +150,15 @@ class Trainer:
                 progress.advanced(stop - self.at)
                 self.at = stop
                 if self.checkpoint and time.monotonic() - self.saved >= self.checkpoint_seconds:
-                    self.save()
+                    self.save(self.checkpoint)
                 if interrupt.asked and self.at < batches:
                     return False
             self.part, self.at = self.part + 1, 0
             self.state = self.state._replace(at=jnp.int32(0))
         if not float(self.state.weight_sum):
-            raise DataError(f"{self.data.name} gave no rows (or none with a weight above 0) in epoch {len(self.history) + 1}.")
+            raise DataError(
+                f"{self.data.name} gave no rows (or none with a weight above 0) in epoch {len(self.history) + 1}."
+            )
         self.end_epoch(progress)
         return not interrupt.asked or len(self.history) == self.settings.epochs
 
@@ -163,7 +167,7 @@ class Trainer:
         total = self.settings.epochs * (self.feed.steps_per_epoch or 1)
         first = int(self.state.step) - self.at
         rate = rates(self.settings.schedule, self.rate * self.plateau(), first, count, total)
-        return Segment(part.x, part.y, part.weights, jnp.asarray(part.order), jnp.int32(part.count), jnp.asarray(rate))
+        return Segment(part.x, part.y, part.weights, jnp.asarray(part.order), jnp.int32(part.rows), jnp.asarray(rate))
 
     def keep_pace(self, steps: int, seconds: float) -> None:
         """The next call's number of steps; the first call is mostly compilation and says little."""
@@ -188,8 +192,7 @@ class Trainer:
         self.history.append(epoch)
         if self.settings.early_stop is not None and self.best_epoch() == number:
             self.best = self.state.net
-        fresh = start_state(self.state.net, self.plan)
-        self.state = fresh._replace(net=self.state.net, memory=self.state.memory, step=self.state.step)
+        self.state = self.state._replace(**self.zeros)
         self.part = 0
         self.watch(progress)
         progress.epoch(epoch)
@@ -232,7 +235,7 @@ class Trainer:
         state = advance(before, segment, jnp.int32(bad), self.key, plan=self.plan, whole=self.feed.whole)
         size = self.settings.batch_size
         rows = np.asarray(segment.order[bad * size : (bad + 1) * size])
-        weights = (bad * size + np.arange(size) < int(segment.count)).astype(np.float32)
+        weights = (bad * size + np.arange(size) < int(segment.rows)).astype(np.float32)
         if segment.weights is not None:
             weights = weights * np.asarray(segment.weights)[rows]
         step = int(state.step)
@@ -246,12 +249,12 @@ class Trainer:
     def find_rate(self) -> None:
         part = next(iter(self.feed.parts(0)))
         segment = self.segment(part)
-        batches = -(-part.count // self.settings.batch_size)
+        batches = -(-part.rows // self.settings.batch_size)
         self.found = range_test(self.state, segment, batches, self.key, self.plan, whole=self.feed.whole)
         self.rate = self.found.suggested
         self.notes.append(f"The range test suggests a learning rate of {self.rate:.2g}.")
 
-    def save(self) -> None:
+    def save(self, path: Path) -> None:
         trees = {"state": self.state} | ({} if self.best is None else {"best": self.best})
         about = {
             "settings": self.settings.to_json(),
@@ -263,7 +266,7 @@ class Trainer:
             "found": plain(self.found),
             "best": self.best is not None,
         }
-        save_checkpoint(self.checkpoint, trees, about)
+        save_checkpoint(path, trees, about)
         self.saved = time.monotonic()
 
     def resume(self) -> None:
@@ -277,7 +280,9 @@ class Trainer:
         own, kept = self.settings.to_json(), about.get("settings", {})
         for name in own:
             if name != "epochs" and own[name] != kept.get(name):
-                raise SettingError(f"The checkpoint was made with {name}={kept.get(name)!r}, not {own[name]!r}: resume with the same.")
+                raise SettingError(
+                    f"The checkpoint was made with {name}={kept.get(name)!r}, not {own[name]!r}: resume with the same."
+                )
         if about["fingerprint"] != self.data.fingerprint:
             raise SettingError(f"The checkpoint was made with other data than {self.data.name}: resume with the same.")
         like = {"state": self.state} | ({"best": self.state.net} if about["best"] else {})
@@ -311,7 +316,9 @@ def fitted_settings(settings: Settings, data: Data) -> tuple[Settings, list[str]
             raise SettingError("lbfgs works on all rows at once: it cannot be used on data that is read in blocks.")
         return replace(settings, batch_size=data.n_rows), []
     if not data.n_rows and settings.schedule not in ("constant", "plateau"):
-        raise SettingError(f"The schedule {settings.schedule!r} needs the number of rows, which an iterator does not tell.")
+        raise SettingError(
+            f"The schedule {settings.schedule!r} needs the number of rows, which an iterator does not tell."
+        )
     if data.n_rows and settings.batch_size > data.n_rows:
         note = f"batch_size {settings.batch_size} is more than the {data.n_rows} rows: every epoch is one batch."
         return replace(settings, batch_size=data.n_rows), [note]
@@ -324,10 +331,15 @@ def check_fits(net: Layer, data: Data, settings: Settings) -> None:
     z = jax.eval_shape(lambda net, x: net(x), net, one)
     if z.ndim < 2:
         raise ShapeError(type(net).__name__, "an output (batch, outputs) for a loss", words(tuple(z.shape)))
-    for block in (data.sample, data.validation):
+    for block in (everything(data), data.validation):
         if block is not None and len(block.y):
             settings.loss.check(block.y, z.shape[-1])
     jax.eval_shape(lambda net: backpropagate(net, settings.loss, one, data.sample.y[:1]), net)
+
+
+def everything(data: Data) -> Block:
+    """All training rows where they are in memory, else a sample of them."""
+    return next(iter(data.blocks(0))) if data.in_memory else data.sample
 
 
 def class_weights(data: Data, settings: Settings) -> np.ndarray | None:
@@ -338,9 +350,11 @@ def class_weights(data: Data, settings: Settings) -> np.ndarray | None:
     if not classes or data.sample.y.dtype.kind != "i":
         raise SettingError("class_weight is for classification; this target is a number.")
     if settings.class_weight == "balanced":
-        counts = np.bincount(data.sample.y.ravel(), minlength=len(classes))
+        counts = np.bincount(everything(data).y.ravel(), minlength=len(classes))
         return (counts.sum() / (len(classes) * np.maximum(counts, 1))).astype(np.float32)
     given = {str(name): float(weight) for name, weight in settings.class_weight}
     if set(given) != {str(c) for c in classes}:
-        raise SettingError(f"class_weight names the classes {sorted(given)}; the target has {[str(c) for c in classes]}.")
+        raise SettingError(
+            f"class_weight names the classes {sorted(given)}; the target has {[str(c) for c in classes]}."
+        )
     return np.array([given[str(c)] for c in classes], np.float32)

@@ -24,7 +24,11 @@ def first_not_finite(net: Layer, loss: Loss, x: Any, y: Any, weights: Any, key: 
     for path, trace in seen.items():
         if not finite(trace.y):
             size = jnp.abs(jnp.where(jnp.isfinite(trace.y), trace.y, 0)).max()
-            return path, "forward", f"the output of {path} is not finite (its inputs are; the largest finite output is {size:.3g})"
+            return (
+                path,
+                "forward",
+                f"the output of {path} is not finite (its inputs are; the largest finite output is {size:.3g})",
+            )
     if not bool(jnp.isfinite(result.loss)):
         size = float(jnp.abs(result.output).max())
         return "loss", "loss", f"the loss {loss.name} of finite outputs up to {size:.3g} is not finite"
@@ -38,4 +42,6 @@ def first_not_finite(net: Layer, loss: Loss, x: Any, y: Any, weights: Any, key: 
 
 
 def finite(tree: Any) -> bool:
-    return all(bool(jnp.isfinite(a).all()) for a in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(a), jnp.floating))
+    return all(
+        bool(jnp.isfinite(a).all()) for a in jax.tree.leaves(tree) if jnp.issubdtype(jnp.result_type(a), jnp.floating)
+    )

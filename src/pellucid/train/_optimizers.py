@@ -72,11 +72,10 @@ def weights_only(net: Any) -> Any:
 
 
 def lasso(strength: float) -> optax.GradientTransformation:
-    def update(gradient: Any, state: Any, net: Any = None) -> tuple[Any, Any]:
-        added = jax.tree.map(lambda g, w: g + strength * jax.numpy.sign(w) if w.ndim >= 2 else g, gradient, net)
-        return added, state
+    def update(gradient: Any, net: Any) -> Any:
+        return jax.tree.map(lambda g, w: g + strength * jax.numpy.sign(w) if w.ndim >= 2 else g, gradient, net)
 
-    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
+    return optax.stateless(update)
 
 
 SCHEDULES: dict[str, Callable[[int], optax.Schedule]] = {

@@ -13,8 +13,9 @@ LOWEST, HIGHEST, STEPS = 1e-6, 10.0, 100
 def range_test(state: State, segment: Segment, batches: int, key: Array, plan: Plan, *, whole: bool) -> RangeTest:
     """Let the learning rate grow from step to step, `η_i = η_0 (η_n / η_0)^(i / n)`, until the loss blows up.
 
-    The suggested rate is the one where the smoothed loss falls steepest over the logarithm of the rate; the
-    training itself starts afresh.
+    The suggested rate is a tenth of the one at which the smoothed loss is lowest: on the slope, some way before the
+    blow-up. (Where the loss falls steepest is the other usual choice, which one odd batch at the start can decide.)
+    The training itself starts afresh.
 
     Source: Smith 2017, Cyclical learning rates for training neural networks, section 3.3.
     """
@@ -29,8 +30,8 @@ def range_test(state: State, segment: Segment, batches: int, key: Array, plan: P
         if not np.isfinite(loss) or (losses and loss > 4 * max(min(losses), 1e-3) + losses[0]):
             break
         losses.append(loss)
-    smooth = smoothed(np.array(losses))
-    return RangeTest(rates[: len(losses)], np.array(losses), steepest(rates[: len(losses)], smooth))
+    lowest = int(smoothed(np.array(losses)).argmin()) if losses else 0
+    return RangeTest(rates[: len(losses)], np.array(losses), float(rates[lowest] / 10))
 
 
 def smoothed(losses: np.ndarray, keep: float = 0.9) -> np.ndarray:
@@ -40,12 +41,3 @@ def smoothed(losses: np.ndarray, keep: float = 0.9) -> np.ndarray:
         mean = keep * mean + (1 - keep) * loss
         out.append(mean / (1 - keep**i))
     return np.array(out)
-
-
-def steepest(rates: np.ndarray, smooth: np.ndarray) -> float:
-    if len(smooth) < 10:
-        return float(rates[0])
-    # What comes after the lowest point is the blow-up; the steepest fall is looked for before it.
-    end = max(int(smooth.argmin()), 9) + 1
-    slope = np.gradient(smooth[:end], np.log(rates[:end]))
-    return float(rates[int(slope.argmin())])

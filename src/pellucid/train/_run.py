@@ -10,7 +10,7 @@ from ..module import Layer
 from ..records import Record, unlisted
 from ._columns import Preprocess
 from ._data import Data
-from ._evaluate import Evaluation, evaluate, outputs
+from ._evaluate import Evaluation, evaluate, outputs, predicted
 from ._settings import Settings
 from ._watch import LayerWatch
 
@@ -44,7 +44,7 @@ class NonFinite(Record):
 
 @dataclass(frozen=True)
 class RangeTest(Record):
-    """The loss while the learning rate grows, and the rate where it falls steepest."""
+    """The loss while the learning rate grows, and a rate some way before it blows up."""
 
     rates: np.ndarray
     losses: np.ndarray
@@ -79,7 +79,7 @@ class Run(Record):
 
     def predict_proba(self, rows: Any) -> np.ndarray:
         """Raw rows to the loss's link of the output: probabilities, or means on the scale trained on."""
-        return np.asarray(self.settings.loss.predict(self.output(rows)))
+        return predicted(self.settings.loss, self.output(rows))
 
     def predict(self, rows: Any) -> np.ndarray:
         """Raw rows to answers in the user's own terms: class names, or numbers in the target's unit."""

@@ -62,7 +62,9 @@ class Settings(Record):
 
     def rate(self) -> float:
         """The learning rate to begin with."""
-        return float(self.learning_rate) if isinstance(self.learning_rate, int | float) else default_rate(self.optimizer)
+        return (
+            float(self.learning_rate) if isinstance(self.learning_rate, int | float) else default_rate(self.optimizer)
+        )
 
     def to_json(self) -> dict[str, Any]:
         written = super().to_json()

@@ -43,6 +43,14 @@ class Target(Record):
         parts = [what, scaled if self.kind == "number" else "", self.note]
         return f"{self.name}: target; {'; '.join(part for part in parts if part)}"
 
+    def sound(self) -> bool:
+        """Whether its fields, read from a file, are of their types."""
+        kinds = {type(name) for name in self.classes}
+        named = len(kinds) == 1 if self.kind in ("label", "sign") else len(kinds) <= 1
+        scaled = abs(self.mean) < np.inf and 0 < self.scale < np.inf
+        texts_only = isinstance(self.name, str) and isinstance(self.note, str)
+        return self.kind in TARGET_KINDS and named and kinds <= {str, int, float, bool} and scaled and texts_only
+
     @classmethod
     def of_column(cls, cells: pl.Series, task: str | None = None, loss_targets: str | None = None) -> Target:
         """The target a column of a table is: classes for texts, booleans and few whole numbers; else a number.
@@ -72,20 +80,21 @@ class Target(Record):
         if len(classes) < 2:
             raise DataError(f"The target {name!r} is always {classes[0]!r}: there is nothing to learn from one class.")
         if loss_targets == "signs" and len(classes) != 2:
-            raise DataError(f"The target {name!r} has {len(classes)} classes, and this loss is for two: cross_entropy.")
+            raise DataError(
+                f"The target {name!r} has {len(classes)} classes, and this loss is for two: use cross_entropy."
+            )
         return cls(name, "sign" if loss_targets == "signs" else "label", tuple(classes), note=note)
 
     @classmethod
     def of_numbers(cls, name: str, values: np.ndarray, loss_targets: str | None = None, note: str = "") -> Target:
         """A number to be learned, standardised by these values; counts stay as they are."""
-        mean, scale = float(values.mean()), float(values.std())
-        if not np.isfinite([mean, scale]).all() or np.abs(values).max() > LARGEST:
+        if np.abs(values).max() > LARGEST:
             raise DataError(f"The target {name!r} holds a number that is infinite or too large: correct its cells.")
         if values.min() == values.max():
             raise DataError(f"The target {name!r} is always {short(values[0])}: there is nothing to learn from it.")
         if loss_targets == "counts":
             return cls(name, "value", note=note)
-        return cls(name, "number", mean=mean, scale=scale, note=note)
+        return cls(name, "number", mean=float(values.mean()), scale=float(values.std()), note=note)
 
     @classmethod
     def of_array(cls, y: np.ndarray, task: str | None = None, loss_targets: str | None = None) -> Target:
@@ -103,6 +112,22 @@ class Target(Record):
             return cls("y", "value", tuple(range(y.shape[-1])))
         return cls("y", "integer" if kind in "iu" and loss_targets != "binary" else "value")
 
+    @classmethod
+    def of_batches(cls, y: np.ndarray, task: str | None = None, loss_targets: str | None = None) -> Target:
+        """The target of batches, from the first of them: class numbers 0, 1, ... as they are, or real numbers."""
+        kind, task = y.dtype.kind, task or TASK_OF.get(loss_targets or "")
+        if kind not in "biuf":
+            raise DataError("Labels in batches must be whole numbers from 0 on: number the classes first.")
+        if task == "regression" or (task is None and kind == "f" and not _one_hot(y)):
+            return cls("y", "value")
+        if loss_targets == "signs":
+            return cls("y", "value", (-1, 1))
+        if y.size == len(y) and _whole(y.astype(float)):
+            return cls("y", "integer", tuple(range(max(2, int(y.max()) + 1))))
+        if _one_hot(y):
+            return cls("y", "value", tuple(range(y.shape[-1])))
+        return cls("y", "integer" if kind in "iu" and loss_targets != "binary" else "value")
+
     def encode(self, cells: pl.Series | np.ndarray, rows: Rows = None) -> np.ndarray:
         """The target as a network learns it: int32 class numbers (n,), or float32 (n, 1) or of the shape it has.
 
@@ -112,7 +137,8 @@ class Target(Record):
             found = self._class_numbers(cells, rows)
             return found if self.kind == "label" else (2 * found[:, None] - 1).astype(np.float32)
         if self.kind == "integer":
-            return np.asarray(cells).astype(np.int32)
+            y = np.asarray(cells).astype(np.int32)
+            return y.reshape(-1) if y.size == len(y) else y
         values = numbers(cells, rows).to_numpy() if isinstance(cells, pl.Series) else np.asarray(cells)
         y = as_float32(values, self.name, rows) if self.kind == "value" else (values - self.mean) / self.scale
         return as_float32(y[:, None] if y.ndim == 1 else y, self.name, rows)
@@ -120,14 +146,8 @@ class Target(Record):
     def _class_numbers(self, cells: pl.Series | np.ndarray, rows: Rows) -> np.ndarray:
         cells = cells if isinstance(cells, pl.Series) else _series(self.name, cells)
         if isinstance(self.classes[0], str):
-            found = (
-                texts(cells)
-                .cast(pl.Enum(self.classes), strict=False)
-                .to_physical()
-                .cast(pl.Int32)
-                .fill_null(-1)
-                .to_numpy()
-            )
+            codes = texts(cells).cast(pl.Enum(self.classes), strict=False).to_physical()
+            found = codes.cast(pl.Int32).fill_null(-1).to_numpy()
         else:
             values = (booleans if isinstance(self.classes[0], bool) else numbers)(cells, rows).to_numpy()
             known = np.array(self.classes, float)
@@ -143,7 +163,8 @@ class Target(Record):
         if self.classes:
             single = prediction.ndim == 1 or prediction.shape[-1] == 1
             likeliest = (prediction.reshape(-1) > 0.5).astype(int) if single else prediction.argmax(-1)
-            return np.array(self.classes)[likeliest]
+            # Batches may hold classes that the first of them did not show; their numbers are their names.
+            return likeliest if self.kind == "integer" else np.array(self.classes)[likeliest]
         values = prediction * self.scale + self.mean if self.kind == "number" else prediction
         return values.reshape(-1) if values.size == len(values) else values
 

@@ -27,7 +27,7 @@ def scaler(mean: list[float], scale: list[float], var: list[float], n_samples_se
     """The standard scaler with these fitted numbers."""
     from sklearn.preprocessing import StandardScaler
 
-    made = StandardScaler()
+    made: Any = StandardScaler()
     made.mean_, made.scale_, made.var_ = (np.array(values, float) for values in (mean, scale, var))
     made.n_features_in_, made.n_samples_seen_ = len(mean), n_samples_seen
     return made
@@ -42,9 +42,8 @@ def encoder(levels: list[int]) -> Any:
     """
     from sklearn.preprocessing import OneHotEncoder
 
-    made = OneHotEncoder(
-        categories=[np.arange(n) for n in levels], handle_unknown="ignore", sparse_output=False, dtype=np.float32
-    )
+    columns: Any = [np.arange(n) for n in levels]
+    made = OneHotEncoder(categories=columns, handle_unknown="ignore", sparse_output=False, dtype=np.float32)  # pyright: ignore[reportArgumentType]
     return made.fit(np.zeros((1, len(levels)), np.int64))
 
 

@@ -70,5 +70,13 @@ def watch_records(paths: list[str], total: np.ndarray, count: int) -> dict[str, 
     """The averages of an epoch as records, by path."""
     if not count:
         return {}
-    means = np.asarray(total, np.float64) / count
-    return {path: LayerWatch(*(None if np.isnan(v) else float(v) for v in row)) for path, row in zip(paths, means, strict=True)}
+    records = {}
+    for path, row in zip(paths, np.asarray(total, np.float64) / count, strict=True):
+        mean, variance, zero, saturated, blame, ratio = map(float, row)
+        records[path] = LayerWatch(mean, variance, zero, known(saturated), blame, known(ratio))
+    return records
+
+
+def known(value: float) -> float | None:
+    """NaN stands for a number that the layer does not have."""
+    return None if np.isnan(value) else value
