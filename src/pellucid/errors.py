@@ -22,7 +22,7 @@ class ShapeError(PellucidError, ValueError):
 
     def __init__(self, who: str, wanted: str, got: str, hint: str = "", path: str = ""):
         self.who, self.wanted, self.got, self.hint, self.path = who, wanted, got, hint, path
-        super().__init__(who, wanted, got)
+        super().__init__(who, wanted, got, hint, path)
 
     def __str__(self) -> str:
         where = f"{self.path}.{self.who}" if self.path else self.who
@@ -56,4 +56,4 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> SettingError:
     names = sorted(known)
     near = get_close_matches(str(name), names, 1)
     ask = f" did you mean '{near[0]}'?" if near else ""
-    return SettingError(f"There is no {kind} {name!r}:{ask} Known: {', '.join(names)}.")
+    return SettingError(f"There is no {kind} {name!r}:{ask} Known: {', '.join(names) or 'none'}.")

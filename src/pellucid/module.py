@@ -66,15 +66,8 @@ def parameters(net: Any) -> dict[str, Array]:
 
 def children(layer: Layer) -> dict[str, Layer]:
     """The layers directly inside a layer, by their path within it; empty for one that is not a container."""
-    found = {}
-    for field in dataclasses.fields(layer):
-        value = getattr(layer, field.name)
-        if isinstance(value, Layer):
-            found[field.name] = value
-        elif isinstance(value, tuple | list):
-            found |= {f"{field.name}[{i}]": item for i, item in enumerate(value) if isinstance(item, Layer)}
-        elif isinstance(value, dict):
-            found |= {f"{field.name}.{k}": item for k, item in value.items() if isinstance(item, Layer)}
+    found: dict[str, Layer] = {}
+    map_children(layer, found.setdefault)
     return found
 
 
@@ -91,9 +84,9 @@ def map_children(layer: Layer, change: Callable[[str, Layer], Layer]) -> Layer:
     def changed(part: str, value: Any) -> Any:
         if isinstance(value, Layer):
             return change(part, value)
-        if isinstance(value, tuple | list):
+        if type(value) in (tuple, list):
             return type(value)(changed(f"{part}[{i}]", item) for i, item in enumerate(value))
-        return {k: changed(f"{part}.{k}", item) for k, item in value.items()} if isinstance(value, dict) else value
+        return {k: changed(f"{part}.{k}", item) for k, item in value.items()} if type(value) is dict else value
 
     return rebuild(type(layer), {f.name: changed(f.name, getattr(layer, f.name)) for f in dataclasses.fields(layer)})
 

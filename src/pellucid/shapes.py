@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 
 from .errors import ShapeError
 
@@ -25,16 +26,25 @@ def expect(layer: object, x, wanted: tuple[Dim, ...], name: str = "x") -> None:
 
     Raises: ShapeError naming the layer, what it wanted and what came.
     """
+    who, asked = type(layer).__name__, f"{name} {words(wanted)}"
     shape = getattr(x, "shape", None)
-    if shape is not None:
-        dims, got = wanted, shape
-        if dims and dims[0] == "...":
-            dims = dims[1:]
-            got = shape[len(shape) - len(dims) :] if len(shape) >= len(dims) else shape
-        if len(got) == len(dims) and all(isinstance(w, str) or w == g for w, g in zip(dims, got, strict=True)):
-            return
-    got = words(tuple(shape)) if shape is not None else f"a {type(x).__name__}, which is not an array"
-    raise ShapeError(type(layer).__name__, f"{name} {words(wanted)}", got)
+    if shape is None:
+        raise ShapeError(who, asked, f"a {type(x).__name__}, which is not an array")
+    dims, got = wanted, shape
+    if wanted[:1] == ("...",):
+        dims = wanted[1:]
+        got = shape[max(0, len(shape) - len(dims)) :]
+    if len(got) != len(dims) or any(isinstance(w, int) and w != g for w, g in zip(dims, got, strict=True)):
+        raise ShapeError(who, asked, words(shape), advice(shape, wanted))
+
+
+def advice(shape: tuple[int, ...], wanted: tuple[Dim, ...]) -> str:
+    """What to do about the two commonest misfits: one example without its batch, and pictures not made flat."""
+    if shape == wanted[1:]:
+        return "for one example give x[None]"
+    if len(wanted) == 2 < len(shape) and prod(shape[1:]) == wanted[1]:
+        return "put a Flatten before it"
+    return ""
 
 
 @contextmanager

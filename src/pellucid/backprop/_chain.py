@@ -7,9 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..layers import Sequential
-from ..module import Layer, children, parameters, walk
+from ..errors import SettingError
+from ..layers import Activation, Sequential
+from ..module import Layer, children, parameters
 from ..records import Record
+from ._tap import joined, parts, places
 
 
 @dataclass(frozen=True)
@@ -17,14 +19,15 @@ class Signal(Record):
     """What passed one layer, a row per example: input x, output y, and the error signal δ of both.
 
     `delta_in[n] = dL_n/dx[n]` and `delta_out[n] = dL_n/dy[n]`, with L_n the loss of example n alone. For an
-    activation, x is the pre-activation z; for a layer with weights, y is.
+    activation, x is the pre-activation z; for a layer with weights, y is. Where a node of a Graph reads several
+    others, x and delta_in are tuples.
     """
 
     path: str
     kind: str
-    x: np.ndarray
+    x: Any
     y: np.ndarray
-    delta_in: np.ndarray
+    delta_in: Any
     delta_out: np.ndarray
 
     @property
@@ -85,50 +88,66 @@ def chain_of(
     net: Layer, signals: dict[str, Signal], parameter: str, index: tuple[int, ...], row: int, gradient: float
 ) -> Chain:
     """Follow one weight's effect upward by each layer's forward derivative (`jax.jvp`), then read it downward."""
-    layers = dict(walk(net))
-    place = parameter.rpartition(".")[0]
-    above = following(net, place, list(signals)) if place in signals else []
-    names = symbols(layers, list(signals))
-    own, steps = signals.get(place), []
-    if own is None:  # a layer that several nodes of a Graph share: its blame is the sum over them
-        return Chain(parameter, index, row, (Step(place, "dL/dW", gradient, gradient, "shared"),), gradient, gradient, 0.0)
-    slope = np.asarray(effect_of_weight(layers[place], parameter.removeprefix(f"{place}.").removeprefix("."), index, own.x[row]))
-    delta, unit = heaviest(slope, own.delta_out[row])
-    name = "b" if parameter.endswith("bias") else "W"
-    text = f"unit {unit}" + ("" if name == "b" else f" times its input {index[0]}")
-    steps.append(Step(place, f"d{names[place]}/d{name}", float(slope.ravel()[unit]), delta, text))
-    residual = abs(delta - gradient)
-    for path in above:
+    layers = {place.at: place.layer for place in places(net)}
+    names = symbols(layers)
+    at, total, first, unit = first_step(net, signals, names, parameter, index, row)
+    steps, residual, below = [first], abs(total - gradient), at
+    for path in following(net, at):
         signal = signals[path]
-        slope = np.asarray(effect_of_input(layers[path], signal.x[row], unit))
+        slope = effect_of_input(layers[path], signal.x[row], unit)
         delta, higher = heaviest(slope, signal.delta_out[row])
         residual = max(residual, abs(delta - float(signal.delta_in[row].ravel()[unit])))
-        below = names[before(path, above, place)]
-        text = f"{signal.kind}: {below}[{unit}] = {float(signal.x[row].ravel()[unit]):.4g}" + branches(slope, higher)
-        steps.append(Step(path, f"d{names[path]}/d{below}", float(slope.ravel()[higher]), delta, text))
-        unit = higher
-    last = (above or [place])[-1]
-    top = float(signals[last].delta_out[row].ravel()[unit])
-    text = f"{names[last]}[{unit}] = {float(signals[last].y[row].ravel()[unit]):.4g}"
-    steps.append(Step("loss", f"dL/d{names[last]}", top, top, text))
+        value = float(signal.x[row].ravel()[unit])
+        text = f"{signal.kind}: {names[below]}[{unit}] = {value:.4g}{branches(slope, higher)}"
+        steps.append(Step(path, f"d{names[path]}/d{names[below]}", float(slope.ravel()[higher]), delta, text))
+        below, unit = path, higher
+    top = signals[below]
+    delta = float(top.delta_out[row].ravel()[unit])
+    text = f"{names[below]}[{unit}] = {float(top.y[row].ravel()[unit]):.4g}"
+    steps.append(Step("loss", f"dL/d{names[below]}", delta, delta, text))
     product = float(np.prod([step.factor for step in steps]))
-    return Chain(parameter, index, row, tuple(steps[::-1]), product, gradient, residual)
+    return Chain(parameter, index, row, tuple(reversed(steps)), product, gradient, residual)
 
 
-def effect_of_input(layer: Layer, x: np.ndarray, unit: int) -> Any:
+def first_step(
+    net: Layer, signals: dict[str, Signal], names: dict[str, str], parameter: str, index: tuple[int, ...], row: int
+) -> tuple[str, float, Step, int]:
+    """The weight's effect on its own layer: the place, δ of the weight, the step, and the unit the chain goes through.
+
+    Where several nodes of a Graph share the layer, δ is the sum over them and the chain goes through the heaviest.
+    """
+    uses = []
+    for place in places(net):
+        name = parameter.removeprefix(place.path).removeprefix(".")
+        if joined(place.path, name) == parameter and name in parameters(place.layer):
+            inputs = jax.tree.map(lambda a: jnp.asarray(a[row])[None], signals[place.at].x)
+            slope = effect_of_weight(place.layer, name, index, inputs)
+            uses.append((place.at, name, slope, *heaviest(slope, signals[place.at].delta_out[row])))
+    if not uses:
+        raise SettingError(
+            f"{parameter} belongs to a container of layers: the chain rule is printed for a layer's own."
+        )
+    at, name, slope, _, unit = max(uses, key=lambda use: abs(use[3]))
+    total = sum(use[3] for use in uses)
+    symbol = {"weight": "W", "bias": "b"}.get(name, "w") + names[at].removeprefix("z")
+    text = f"{name}{list(index)} of unit {unit}" + (f", shared by {len(uses)} nodes" if len(uses) > 1 else "")
+    return at, total, Step(at, f"d{names[at]}/d{symbol}", float(slope.ravel()[unit]), total, text), unit
+
+
+def effect_of_input(layer: Layer, x: np.ndarray, unit: int) -> np.ndarray:
     """dy/dx[unit] of one example."""
-    tangent = np.zeros(x.size, x.dtype)
-    tangent[unit] = 1
-    return jax.jvp(layer, (jnp.asarray(x)[None],), (jnp.asarray(tangent.reshape(x.shape))[None],))[1][0]
+    tangent = np.zeros_like(x)
+    tangent.flat[unit] = 1
+    return np.asarray(jax.jvp(layer, (jnp.asarray(x)[None],), (jnp.asarray(tangent)[None],))[1])[0]
 
 
-def effect_of_weight(layer: Layer, name: str, index: tuple[int, ...], x: np.ndarray) -> Any:
-    """dy/dw of one example, for the weight at `index` of the parameter `name`."""
+def effect_of_weight(layer: Layer, name: str, index: tuple[int, ...], x: Any) -> np.ndarray:
+    """dy/dw for the weight at `index` of the parameter `name`, where x is a batch of one example."""
     leaves, shape = jax.tree.flatten(layer)
     tangents = [np.zeros(leaf.shape, leaf.dtype) for leaf in leaves]
     tangents[list(parameters(layer)).index(name)][index] = 1
-    inputs = jnp.asarray(x)[None]
-    return jax.jvp(lambda layer: layer(inputs), (layer,), (jax.tree.unflatten(shape, map(jnp.asarray, tangents)),))[1][0]
+    tangent = jax.tree.unflatten(shape, map(jnp.asarray, tangents))
+    return np.asarray(jax.jvp(lambda layer: layer(x), (layer,), (tangent,))[1])[0]
 
 
 def heaviest(slope: np.ndarray, delta: np.ndarray) -> tuple[float, int]:
@@ -142,23 +161,32 @@ def branches(slope: np.ndarray, unit: int) -> str:
     return f" feeds {fed} units, the heaviest path goes through unit {unit}" if fed > 1 else ""
 
 
-def following(net: Layer, place: str, order: list[str]) -> list[str]:
-    """The layers behind `place` where the network is a plain chain; nothing where it is not."""
-    chain = all(isinstance(layer, Sequential) for _, layer in walk(net) if children(layer))
-    return order[order.index(place) + 1 :] if chain else []
+def following(net: Layer, at: str) -> list[str]:
+    """The layers behind a place up to where the network branches or joins."""
+    return next(chain[chain.index(at) + 1 :] for chain in chains(net) if at in chain)
 
 
-def before(path: str, above: list[str], place: str) -> str:
-    position = above.index(path)
-    return above[position - 1] if position else place
+def chains(net: Layer, at: str = "") -> list[list[str]]:
+    """The stretches of layers that follow one another with nothing beside them; what is not a chain stands apart."""
+    if not children(net):
+        return [[at]]
+    inside = [chains(child, joined(at, part)) for part, _, child in parts(net)]
+    if not isinstance(net, Sequential):
+        return [[], *(chain for stretches in inside for chain in stretches), []]
+    linked: list[list[str]] = [[]]
+    for first, *rest in inside:
+        linked = [*linked[:-1], linked[-1] + first, *rest]
+    return linked
 
 
-def symbols(layers: dict[str, Layer], order: list[str]) -> dict[str, str]:
-    """z for what has weights, a for an activation of it, numbered as the textbook does."""
+def symbols(layers: dict[str, Layer]) -> dict[str, str]:
+    """z for what has weights, a for an activation of it, h for anything else, numbered as the textbook does."""
     names, number = {}, 0
-    for path in order:
-        weighted = bool(jax.tree.leaves(layers.get(path)))
+    for at, layer in layers.items():
+        weighted = bool(jax.tree.leaves(layer))
         number += weighted
-        kind = type(layers.get(path)).__name__
-        names[path] = f"z{number}" if weighted else f"a{number}" if kind == "Activation" else f"h{number}"
+        name = f"z{number}" if weighted else f"a{number}" if isinstance(layer, Activation) else f"h{number}"
+        while name in names.values():
+            name += "'"
+        names[at] = name
     return names

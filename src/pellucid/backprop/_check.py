@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +13,18 @@ from ..module import Layer, parameters
 from ..records import Record
 from ._pass import backpropagate
 
+STEPS = (1e-5, 1e-6, 1e-4)
+WORST = 1e-5
+
 
 @dataclass(frozen=True)
 class GradientCheck(Record):
     """The gradient beside finite differences in float64, for a sample of the weights of every parameter.
 
-    `worst` is the largest |gradient − difference| / max(|gradient|, |difference|, 1e-6 · largest gradient).
-    A kink closer than `step` makes a difference that is not a derivative; `kinks` counts the weights where the
-    two one-sided differences disagree and the gradient equals one of them or lies between, which are left out.
+    `worst` is the largest |gradient − difference| / max(|gradient|, |difference|, floor), each weight at the best of
+    `steps`; the floor is 1e-6 of the largest gradient, or what rounding of the loss alone can make of a difference.
+    A kink closer than the step makes a difference that is not a derivative; `kinks` counts the weights where the
+    differences to the left and to the right stay apart and the gradient lies between them, which are left out.
     """
 
     worst: float
@@ -27,44 +32,67 @@ class GradientCheck(Record):
     by_path: dict[str, float]
     checked: int
     kinks: int
-    step: float
+    steps: tuple[float, ...] = STEPS
 
     @property
     def ok(self) -> bool:
-        return self.worst < 1e-5
+        return self.worst < WORST
 
 
 def check_gradient(net: Layer, loss: Loss, x: Any, y: Any, *, samples: int = 25, seed: int = 0) -> GradientCheck:
     """Central differences `(L(w + h) − L(w − h)) / 2h` in float64 against the backward pass."""
     rng = np.random.default_rng(seed)
-    step = 1e-6
+    by_path, checked, kinks = {}, 0, 0
     with jax.enable_x64(True):
-        net64, x64 = jax.tree.map(as_float64, (net, x))
-        y64 = jax.tree.map(as_float64, y)
-        leaves, shape = jax.tree.flatten(net64)
-        gradient = jax.jit(lambda net: jax.tree.leaves(backpropagate(net, loss, x64, y64).dnet))(net64)
-        value = jax.jit(lambda leaves: loss.evaluate(jax.tree.unflatten(shape, leaves)(x64), y64)[0])
-        here = float(value(leaves))
-        scale = max((float(jnp.abs(g).max()) for g in gradient if g.size), default=0.0)
-        floor = max(1e-6 * scale, 1e-12)
-        by_path, checked, kinks = {}, 0, 0
-        for n, path in enumerate(parameters(net64)):
-            worst = 0.0
-            flat = np.asarray(leaves[n]).ravel()
-            for index in rng.choice(flat.size, min(samples, flat.size), replace=False):
-                ahead, behind = (
-                    float(value([*leaves[:n], moved(leaves[n], index, h), *leaves[n + 1 :]])) for h in (step, -step)
-                )
-                wanted, got = (ahead - behind) / (2 * step), float(np.asarray(gradient[n]).ravel()[index])
-                right, left = (ahead - here) / step, (here - behind) / step
-                error = abs(got - wanted) / max(abs(got), abs(wanted), floor)
-                if error > 1e-4 and abs(right - left) > 1e-3 * max(abs(right), abs(left)) and between(got, left, right):
-                    kinks += 1
-                    continue
-                checked, worst = checked + 1, max(worst, error)
-            by_path[path] = worst
+        net, x, y = jax.tree.map(as_float64, (net, x, y))
+        leaves, shape = jax.tree.flatten(net)
+        dnet = jax.jit(lambda net: backpropagate(net, loss, x, y).dnet)(net)
+        gradient = [np.asarray(g) for g in jax.tree.leaves(dnet)]
+        terms = jax.jit(lambda leaves: loss.terms(jax.tree.unflatten(shape, leaves)(x), y))
+        largest = max((float(np.abs(g).max()) for g in gradient if g.size), default=0.0)
+        for n, path in enumerate(parameters(net)):
+            errors = []
+            for index in rng.choice(gradient[n].size, min(samples, gradient[n].size), replace=False):
+                error, kink = compare(terms, leaves, n, index, float(gradient[n].flat[index]), 1e-6 * largest)
+                kinks += kink
+                errors += [] if kink else [error]
+            checked += len(errors)
+            by_path[path] = max(errors, default=0.0)
     where = max(by_path, key=lambda path: by_path[path], default="")
-    return GradientCheck(by_path.get(where, 0.0), where, by_path, checked, kinks, step)
+    return GradientCheck(by_path.get(where, 0.0), where, by_path, checked, kinks)
+
+
+def compare(
+    terms: Callable[[list[Any]], Any], leaves: list[Any], n: int, index: int, got: float, floor: float
+) -> tuple[float, bool]:
+    """The relative error of one weight's gradient at the best step, and whether a kink is in the way."""
+    here = np.asarray(terms(leaves))
+
+    def slopes(step: float) -> tuple[np.ndarray, np.ndarray]:
+        """From the left and from the right, term by term: a term that the weight does not reach adds no rounding."""
+        left, right = (
+            (np.asarray(terms([*leaves[:n], moved(leaves[n], index, h), *leaves[n + 1 :]])) - here) / h
+            for h in (-step, step)
+        )
+        return left, right
+
+    best = np.inf
+    for step in STEPS:
+        wanted = float(np.mean(slopes(step)))
+        rounding = 10 * np.finfo(np.float64).eps * float(np.abs(here).mean()) / step
+        error = abs(got - wanted) / max(abs(got), abs(wanted), floor, rounding / WORST, 1e-12)
+        best = min(best, error)
+        if best < WORST / 10:
+            break
+    return best, best >= WORST and at_kink(got, slopes(1e-5), slopes(1e-6))
+
+
+def at_kink(got: float, wide: tuple[np.ndarray, np.ndarray], narrow: tuple[np.ndarray, np.ndarray]) -> bool:
+    """Whether the two sides stay apart as the step shrinks tenfold, and the gradient lies between them."""
+    jump = float(np.abs(narrow[1] - narrow[0]).mean())
+    low, high = float(np.minimum(*narrow).mean()), float(np.maximum(*narrow).mean())
+    stays = jump > 0.5 * float(np.abs(wide[1] - wide[0]).mean())
+    return stays and low - 1e-3 * jump <= got <= high + 1e-3 * jump
 
 
 def as_float64(a: Any) -> Any:
@@ -75,8 +103,3 @@ def moved(array: Any, index: int, step: float) -> Any:
     flat = np.array(array).ravel()
     flat[index] += step
     return jnp.asarray(flat.reshape(array.shape))
-
-
-def between(value: float, a: float, b: float) -> bool:
-    slack = 1e-3 * max(abs(a), abs(b))
-    return min(a, b) - slack <= value <= max(a, b) + slack

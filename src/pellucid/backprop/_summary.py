@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -21,7 +22,8 @@ from ._tap import Listener
 class Row(Record):
     """One layer: what it computes, what it gives, what it costs. `macs` are multiply-adds for one example.
 
-    `uses` is how often each weight is used for one example: multiply-adds over the size of the weights.
+    `uses` is how often each weight is used for one example: multiply-adds over the size of the weights. A layer that
+    several nodes of a Graph share has one row; its multiply-adds and uses are the sums over them.
     """
 
     path: str
@@ -58,10 +60,15 @@ def summary(net: Layer, x: Any = None) -> Summary:
         (2410, 2368, [(1, 32), (1, 32), (1, 10)])
     """
     given = abstract(net, x)
-    rows: list[Row] = []
+    rows: dict[str, Row] = {}
+
+    def tell(path: str, layer: Layer, x: Any, y: Any) -> None:
+        new = row(path, layer, x, y, given.shape[0] if given.shape else 1)
+        old = rows.get(path)
+        rows[path] = replace(new, macs=old.macs + new.macs, uses=old.uses + new.uses) if old else new
 
     def listen(path: str, layer: Layer) -> Layer:
-        return Listener(layer, lambda inner, x, y: rows.append(row(path, inner, x, y, given.shape[0])))
+        return Listener(layer, partial(tell, path))
 
     error = None
     try:
@@ -70,11 +77,11 @@ def summary(net: Layer, x: Any = None) -> Summary:
         error = str(problem)
     arrays = jax.tree.leaves(net)
     return Summary(
-        rows=tuple(rows),
+        rows=tuple(rows.values()),
         input=tuple(given.shape),
         parameters=sum(a.size for a in arrays),
         bytes=sum(a.nbytes for a in arrays),
-        macs=sum(r.macs for r in rows),
+        macs=sum(r.macs for r in rows.values()),
         error=error,
     )
 
@@ -120,7 +127,7 @@ def count_macs(jaxpr: Any) -> int:
         for parameter in equation.params.values():
             inner = getattr(parameter, "jaxpr", None)
             if inner is not None:
-                total += count_macs(inner)
+                total += count_macs(inner) * equation.params.get("length", 1)  # a scan repeats what it holds
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
             left = equation.invars[0].aval.shape

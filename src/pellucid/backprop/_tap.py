@@ -8,13 +8,13 @@ read costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from jax import Array
 
 from ..layers import Graph
-from ..module import Layer, children, map_children, static, walk
+from ..module import Layer, children, map_children, static
 
 
 class Trace(NamedTuple):
@@ -24,6 +24,14 @@ class Trace(NamedTuple):
     y: Any
     dx: Any
     dy: Any
+
+
+class Place(NamedTuple):
+    """A layer of a network: its path where it is tapped, and its path in the network itself."""
+
+    at: str
+    path: str
+    layer: Layer
 
 
 class Tap(Layer):
@@ -64,20 +72,36 @@ def tapped(net: Layer) -> Layer:
     return map_children(net, lambda _, child: tapped(child)) if children(net) else Tap(net)
 
 
+def places(net: Layer, path: str = "", at: str = "") -> Iterator[Place]:
+    """Every layer that is not a container, as the pass meets them; one that a Graph shares, once for every node."""
+    if isinstance(net, Tap) or not children(net):
+        yield Place(at, path, net)
+        return
+    for tapped_part, part, child in parts(net):
+        yield from places(child, joined(path, part), joined(at, tapped_part))
+
+
+def parts(net: Layer) -> list[tuple[str, str, Layer]]:
+    """What a container holds: its path in the tapped container, its path in this one, and itself."""
+    if isinstance(net, Graph):
+        return [(f"layers.{node}", f"layers.{name}", net.layers[name]) for node, name, _ in net.nodes]
+    return [(part, part, child) for part, child in children(net).items()]
+
+
+def joined(path: str, part: str) -> str:
+    return f"{path}.{part}" if path else part
+
+
 def traces(blame: Layer) -> dict[str, Trace]:
-    """The trace of every tapped layer, by its path in the network, first to last."""
-    taps = {path: layer.trace for path, layer in walk(blame) if isinstance(layer, Tap)}
-    return {path: trace for path, trace in taps.items() if trace is not None}
+    """The trace of every tapped layer by its path, first to last."""
+    taps = ((place.at, place.layer) for place in places(blame))
+    return {at: tap.trace for at, tap in taps if isinstance(tap, Tap) and tap.trace is not None}
 
 
 def untapped(blame: Layer, net: Layer) -> Layer:
     """The blame of a tapped network as the blame of `net` itself."""
     if isinstance(blame, Tap):
         return blame.layer
-    if isinstance(net, Graph):
-        return net.shared_again(map_children(net.unshared(), lambda part, _: under(blame, net.unshared(), part)))
-    return map_children(net, lambda part, _: under(blame, net, part))
-
-
-def under(blame: Layer, net: Layer, part: str) -> Layer:
-    return untapped(children(blame)[part], children(net)[part])
+    held = children(net.unshared() if isinstance(net, Graph) else net)
+    bare: Any = map_children(blame, lambda part, child: untapped(child, held[part]))
+    return net.shared_again(bare) if isinstance(net, Graph) else bare

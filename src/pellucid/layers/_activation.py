@@ -7,6 +7,7 @@ from jax import Array
 from ..activations import curve
 from ..errors import unknown
 from ..module import Layer, static
+from ..shapes import expect
 
 
 class Activation(Layer):
@@ -46,9 +47,11 @@ class Softmax(Layer):
 
     Shapes: x (..., classes) -> y (..., classes).
     Blame:  dx = y (dy − Σ_j y_j dy_j).
+    Raises: ShapeError where x has no axis.
     """
 
     def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array]:
+        expect(self, x, ("...", "classes"))
         y = jax.nn.softmax(x)
         return y, y
 
@@ -61,9 +64,11 @@ class LogSoftmax(Layer):
 
     Shapes: x (..., classes) -> y (..., classes).
     Blame:  dx = dy − exp(y) Σ_j dy_j.
+    Raises: ShapeError where x has no axis.
     """
 
     def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array]:
+        expect(self, x, ("...", "classes"))
         y = jax.nn.log_softmax(x)
         return y, y
 

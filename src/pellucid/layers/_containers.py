@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,12 +21,12 @@ class Sequential(Layer):
     layers: tuple[Layer, ...]
 
     def __init__(self, layers: Iterable[Layer]):
-        self.layers = all_layers("Sequential", layers)
+        self.layers = tuple(a_layer("Sequential", f"layers[{i}]", layer) for i, layer in enumerate(layers))
 
     def forward(self, x, *, key: Array | None = None):
         saved = []
         for i, layer in enumerate(self.layers):
-            hint = f"the layer before gives {x.shape[-1]} features" if i and getattr(x, "ndim", 0) else ""
+            hint = f"the layer before gives {x.shape[-1]} features" if i and getattr(x, "ndim", 0) == 2 else ""
             with located(f"layers[{i}]", hint):
                 x, kept = layer.forward(x, key=subkey(key, i))
             saved.append(kept)
@@ -48,6 +49,9 @@ class Residual(Layer):
 
     layer: Layer
 
+    def __init__(self, layer: Layer):
+        self.layer = a_layer("Residual", "layer", layer)
+
     def forward(self, x, *, key: Array | None = None):
         with located("layer"):
             y, saved = self.layer.forward(x, key=key)
@@ -67,13 +71,14 @@ class Parallel(Layer):
     `join` is "concat" (along the last axis) or "sum".
 
     Blame:  dx = Σ_i f_i's backward of its part of dy.
+    Raises: SettingError where there is no layer or no such join; ShapeError where the outputs cannot be joined.
     """
 
     layers: tuple[Layer, ...]
     join: str = static()
 
     def __init__(self, layers: Iterable[Layer], join: str = "concat"):
-        self.layers = all_layers("Parallel", layers)
+        self.layers = tuple(a_layer("Parallel", f"layers[{i}]", layer) for i, layer in enumerate(layers))
         if not self.layers:
             raise SettingError("Parallel wants at least one layer.")
         if join not in JOINS:
@@ -87,7 +92,8 @@ class Parallel(Layer):
                 y, kept = layer.forward(x, key=subkey(key, i))
             outputs.append(y)
             saved.append(kept)
-        y, joined = JOINS[self.join]().forward(tuple(outputs))
+        with located("join"):
+            y, joined = JOINS[self.join]().forward(tuple(outputs))
         return y, (tuple(saved), joined)
 
     def backward(self, saved, dy):
@@ -102,11 +108,11 @@ class Add(Layer):
 
     Shapes: x, a tuple of arrays of one shape -> y of that shape.
     Blame:  dx_i = dy.
+    Raises: ShapeError where x is no tuple, or the shapes differ.
     """
 
     def forward(self, x: tuple[Array, ...], *, key: Array | None = None):
-        if len({part.shape for part in x}) != 1:
-            raise ShapeError("Add", "inputs of one shape", ", ".join(words(part.shape) for part in x))
+        check_parts(self, x, "inputs of one shape", slice(None))
         return sum_of(x), x
 
     def backward(self, saved, dy):
@@ -118,12 +124,11 @@ class Concat(Layer):
 
     Shapes: x, a tuple of arrays (..., n_i) -> y (..., Σ n_i).
     Blame:  dx_i = the part of dy that came from x_i.
+    Raises: ShapeError where x is no tuple, or the shapes differ before the last axis.
     """
 
     def forward(self, x: tuple[Array, ...], *, key: Array | None = None):
-        if len({part.shape[:-1] for part in x}) != 1:
-            wanted = "inputs that differ in the last axis only"
-            raise ShapeError("Concat", wanted, ", ".join(words(part.shape) for part in x))
+        check_parts(self, x, "inputs that differ in the last axis only", slice(-1))
         return jnp.concatenate(x, axis=-1), x
 
     def backward(self, saved, dy):
@@ -137,15 +142,25 @@ class Concat(Layer):
 JOINS = {"concat": Concat, "sum": Add}
 
 
-def all_layers(who: str, layers: Iterable[Layer]) -> tuple[Layer, ...]:
-    layers = tuple(layers)
-    for i, layer in enumerate(layers):
-        if not isinstance(layer, Layer):
-            raise SettingError(f"{who} holds layers; layers[{i}] is {layer!r}, a {type(layer).__name__}.")
-    return layers
+def check_parts(layer: Layer, x: tuple[Array, ...], wanted: str, axes: slice) -> None:
+    """Raise unless x is a tuple of arrays that agree in these axes; an array would be taken apart by its rows."""
+    who = type(layer).__name__
+    if not isinstance(x, tuple | list) or not x:
+        shape = getattr(x, "shape", None)
+        got = repr(x) if shape is None else f"one of {words(shape)}"
+        raise ShapeError(who, "a tuple of arrays", got, "name its inputs at its node of a Graph")
+    if len({part.shape[axes] for part in x}) != 1:
+        raise ShapeError(who, wanted, ", ".join(words(part.shape) for part in x))
 
 
-def subkey(key: Array | None, index: int) -> Array | None:
+def a_layer(who: str, part: str, value: Any) -> Layer:
+    if not isinstance(value, Layer):
+        hint = ": wrap it in Function" if callable(value) else ""
+        raise SettingError(f"{who} holds layers; {part} is {value!r}, a {type(value).__name__}{hint}.")
+    return value
+
+
+def subkey(key: Array | None, index: int | Array) -> Array | None:
     """The key of one part: it does not change when parts are added behind it."""
     return None if key is None else jax.random.fold_in(key, index)
 

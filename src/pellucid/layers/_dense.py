@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import jax.numpy as jnp
 from jax import Array
 
 from ..errors import SettingError
@@ -19,7 +18,7 @@ class Dense(Layer):
     Raises: ShapeError where x is not (batch, n_in).
     Example:
         >>> import jax
-        >>> Dense.create(3, 2, key=jax.random.key(0))(jnp.ones((5, 3))).shape
+        >>> Dense.create(3, 2, key=jax.random.key(0))(jax.numpy.ones((5, 3))).shape
         (5, 2)
     """
 

@@ -35,7 +35,7 @@ class Dropout(Layer):
 
 
 class PlainDropout(Layer):
-    """Dropout without the rescaling, for contrast: `y = x · mask`; in testing the output is 1 / (1 − p) times too large.
+    """Dropout without the rescaling, for contrast: `y = x · mask`; tested, the output is 1 / (1 − p) times too large.
 
     Shapes: x (any) -> y (the same).
     Blame:  dx = dy · mask.

@@ -11,10 +11,11 @@ class Flatten(Layer):
 
     Shapes: x (batch, ...) -> y (batch, features).
     Blame:  dx = dy in the shape of x.
+    Raises: ShapeError where x has no axis behind the first.
     """
 
     def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array]:
-        if x.ndim < 2:
+        if getattr(x, "ndim", 0) < 2:
             expect(self, x, ("batch", "..."))
         return x.reshape(x.shape[0], -1), x
 

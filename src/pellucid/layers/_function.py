@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from ..module import Layer, static
@@ -15,10 +16,9 @@ class Function(Layer):
     Shapes: whatever f takes and gives.
     Blame:  dx, dparameters = vjp(dy).
     Example:
-        >>> import jax.numpy as jnp
         >>> Function(jnp.sin)(jnp.zeros(3)).tolist()
         [0.0, 0.0, 0.0]
-        >>> scale = Function(lambda s, x: s * x, parameters=jnp.array(2.0))
+        >>> scale = Function(lambda s, x: s * x, parameters=2.0)
         >>> scale(jnp.ones(2)).tolist()
         [2.0, 2.0]
     """
@@ -27,7 +27,7 @@ class Function(Layer):
     function: Callable[..., Any] = static()
 
     def __init__(self, function: Callable[..., Any], parameters: Any = None):
-        self.parameters = parameters
+        self.parameters = jax.tree.map(jnp.asarray, parameters)
         self.function = function
 
     def forward(self, x: Any, *, key: Array | None = None) -> tuple[Any, Any]:
