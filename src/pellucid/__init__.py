@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import activations, errors, initializers, layers, losses
-    from ._api import fit, load, open_run, runs, save, write_report
+    from ._api import fit, load, open_run, runs, save, with_data, write_report
     from .backprop import blame, summary, unit_variance
     from .layers import mlp
     from .module import parameters
 
 _HOMES = {
-    "_api": ("fit", "load", "open_run", "runs", "save", "write_report"),
+    "_api": ("fit", "load", "open_run", "runs", "save", "with_data", "write_report"),
     "backprop": ("blame", "summary", "unit_variance"),
     "layers": ("mlp",),
     "module": ("parameters",),
@@ -37,6 +37,7 @@ __all__ = [
     "save",
     "summary",
     "unit_variance",
+    "with_data",
     "write_report",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 
 from . import losses, store
 from .doctor import Doctor, Finding
-from .errors import SettingError, StoreError
+from .errors import DataError, PellucidError, SettingError, StoreError
 from .layers import mlp
 from .module import Layer
 from .records import plain
@@ -76,17 +77,29 @@ def fit(
         rows, target, task=task, loss_targets=given and given.targets, weights=weights, validation=validation, seed=seed
     )
     net, criterion = suited(net, given, opened, seed)
-    table = tuple(sorted((str(k), float(v)) for k, v in class_weight.items())) if isinstance(class_weight, Mapping) else class_weight
+    table = (
+        tuple(sorted((str(k), float(v)) for k, v in class_weight.items()))
+        if isinstance(class_weight, Mapping)
+        else class_weight
+    )
     settings = Settings(
         criterion, optimizer, learning_rate, schedule, epochs, batch_size, weight_decay, l1, clip, table, early_stop,
         shuffle, seed, watch_every,
     )  # fmt: skip
     options = {"watchers": [Doctor()], "progress": progress, "checkpoint_seconds": checkpoint_seconds}
+    source = {
+        "path": str(data) if isinstance(data, str | Path) else None,
+        "target": target,
+        "task": task,
+        "weights": weights if isinstance(weights, str) else None,
+        "validation": validation if isinstance(validation, int | float | str) else None,
+        "seed": seed,
+    }
     if runs is None and resume is None:
-        return train(net, opened, settings, **options)
-    source = {"path": str(data) if isinstance(data, str | Path) else None, "target": target, "task": task}
-    kept = source | {"validation": validation if isinstance(validation, int | float) else None, "seed": seed}
-    return kept_fit(store.RunStore(runs or "runs"), net, opened, settings, kept, name or title or opened.name, resume, options)
+        return replace(train(net, opened, settings, **options), source=source)
+    return kept_fit(
+        store.RunStore(runs or "runs"), net, opened, settings, source, name or title or opened.name, resume, options
+    )
 
 
 def kept_fit(
@@ -100,32 +113,42 @@ def kept_fit(
     options: dict[str, Any],
 ) -> Run:
     """Train and keep the run: its row and history in the index, its checkpoint and network in its folder."""
-
     about = {
         "task": data.preprocess.task,
         "loss": settings.loss.name,
         "fingerprint": data.fingerprint,
         "seed": settings.seed,
-        "settings": settings.to_json() | {"data": source},
+        "settings": settings.to_json(),
         "status": "running",
     }
     id = folder.get(resume)["id"] if resume else folder.create(name, about | {"environment": store.environment()})
     place = folder.folder(id)
     place.mkdir(parents=True, exist_ok=True)
-    run = train(
-        net,
-        data,
-        settings,
-        checkpoint=place / CHECKPOINT,
-        resume=resume is not None,
-        on_epoch=lambda epoch: folder.add_epoch(id, epoch.number, epoch.to_json()),
-        **options,
-    )
-    run = replace(run, id=id)
-    save(place / MODEL, run, source=source)
+    try:
+        run = train(
+            net,
+            data,
+            settings,
+            checkpoint=place / CHECKPOINT,
+            resume=resume is not None,
+            on_epoch=lambda epoch: folder.add_epoch(id, epoch.number, epoch.to_json()),
+            **options,
+        )
+    except PellucidError:
+        if not resume and not (place / CHECKPOINT).exists() and not folder.history(id):
+            folder.remove(id)  # nothing was trained: what was wrong was seen before the first step
+        else:
+            folder.update(id, status="failed")
+        raise
+    run = replace(run, id=id, source=source)
     last = run.history[-1] if run.history else None
     summary = {"loss": last.loss, "validation_loss": last.validation_loss, **last.metrics} if last else {}
-    folder.update(id, status=run.status, metrics=summary, findings=plain(run.findings))
+    try:
+        save(place / MODEL, run)
+        folder.update(id, status=run.status, metrics=summary, findings=plain(run.findings))
+    except StoreError as problem:  # hours of work are not thrown away for a full disk
+        run = replace(run, notes=(*run.notes, f"The run was not kept: {problem}"))
+        warnings.warn(run.notes[-1], RuntimeWarning, stacklevel=3)
     return run
 
 
@@ -146,29 +169,36 @@ def suited(
     if isinstance(net, Layer):
         if loss is None:
             shape = jax.eval_shape(lambda net, x: net(x), net, one).shape
-            loss = losses.loss("squared_error" if not classes else "binary_cross_entropy" if shape[-1] == 1 else "cross_entropy")
+            loss = losses.loss(
+                "squared_error" if not classes else "binary_cross_entropy" if shape[-1] == 1 else "cross_entropy"
+            )
         return net, loss
     hidden = [64, 64] if net is None else list(net)
     if any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in hidden):
         raise SettingError(f"The sizes of the hidden layers are whole numbers above 0, as in [64, 64]; got {hidden}.")
-    loss = loss or losses.loss("squared_error" if not classes else "binary_cross_entropy" if classes == 2 else "cross_entropy")
+    loss = loss or losses.loss(
+        "squared_error" if not classes else "binary_cross_entropy" if classes == 2 else "cross_entropy"
+    )
     if one.ndim != 2:
-        raise SettingError(f"Rows of shape {one.shape[1:]} need a network of your own, such as Sequential([Flatten(), …]).")
+        raise SettingError(
+            f"Rows of shape {one.shape[1:]} need a network of your own, such as Sequential([Flatten(), …])."
+        )
     single = loss.targets in ("binary", "signs")
-    outputs = 1 if classes and single else classes or data.sample.y.reshape(len(data.sample.y), -1).shape[1] * loss.outputs
+    outputs = (
+        1 if classes and single else classes or data.sample.y.reshape(len(data.sample.y), -1).shape[1] * loss.outputs
+    )
     return mlp([one.shape[1], *hidden, outputs], key=seed), loss
 
 
-def save(path: str | Path, what: Layer | Run, *, source: dict[str, Any] | None = None) -> Path:
+def save(path: str | Path, what: Layer | Run) -> Path:
     """Write a network, or a run with its network, preprocessing and history, to one safetensors file.
 
     Raises: StoreError where the disk refuses, or the network holds a function (`Function`), which no file can hold.
     """
     if not isinstance(what, Run):
         return store.save(path, what)
-    written = what.to_json() | {"preprocessing": what.preprocess.state(), "source": source, "environment": store.environment()}
-    written |= {"fingerprint": what.data.fingerprint if what.data else None, "data_notes": list(what.data.notes) if what.data else []}
-    return store.save(path, what.net, about={"run": written})
+    about = what.to_json() | {"preprocessing": what.preprocess.state(), "environment": store.environment()}
+    return store.save(path, what.net, about={"run": about})
 
 
 def load(path: str | Path) -> Layer | Run:
@@ -188,7 +218,9 @@ def load(path: str | Path) -> Layer | Run:
 def run_from_json(written: dict[str, Any], net: Layer) -> Run:
     kept = dict(written["settings"])
     loss = dict(kept.pop("loss"))
-    kept["class_weight"] = tuple(map(tuple, kept["class_weight"])) if isinstance(kept["class_weight"], list) else kept["class_weight"]
+    kept["class_weight"] = (
+        tuple(map(tuple, kept["class_weight"])) if isinstance(kept["class_weight"], list) else kept["class_weight"]
+    )
     if kept["optimizer"] == "an Optax transformation":
         kept["optimizer"] = "adam"
     known = {f.name for f in dataclasses.fields(Run)}
@@ -214,43 +246,68 @@ def runs(root: str | Path = "runs") -> list[dict[str, Any]]:
     return store.RunStore(root).list()
 
 
-def open_run(id: str = "last", root: str | Path = "runs") -> Run:
-    """A kept run by its id, the beginning of it, or "last"."""
-    folder = store.RunStore(root)
-    row = folder.get(id)
-    path = folder.folder(row["id"]) / MODEL
-    if not path.exists():
-        raise StoreError(f"The run {row['id']} is {row['status']} and has no network yet: go on with resume={row['id']!r}.")
-    run = load(path)
-    if not isinstance(run, Run):
-        raise StoreError(f"{path} holds a network and no run.")
-    return replace(run, id=row["id"])
+def open_run(run: str = "last", root: str | Path = "runs") -> Run:
+    """A kept run: by its id, the beginning of it, or "last" in the folder `root`; or by its own folder or file.
+
+    Raises: StoreError where there is no such run, it has no network yet, or its file cannot be trusted.
+    """
+    path = locate(run, root)
+    found = load(path)
+    if not isinstance(found, Run):
+        raise StoreError(f"{path} holds a network alone, and no run that knows its data: load it with `load`.")
+    return found
+
+
+def locate(run: str, root: str | Path = "runs") -> Path:
+    """The model file that the name of a run stands for.
+
+    Raises: StoreError where there is no such run, or it has no network yet.
+    """
+    path = Path(run)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        if path.suffix == ".safetensors" or len(path.parts) > 1:
+            raise StoreError(f"There is no file or folder {run}.")
+        folder = store.RunStore(root)
+        path = folder.folder(folder.get(run)["id"])
+    if not (path / MODEL).exists():
+        raise StoreError(f"{path} has no network: its training has not come to an end: go on with resume={path.name}.")
+    return path / MODEL
+
+
+def with_data(run: Run, data: Any = None) -> Run:
+    """A run read back from disk with the data it was trained on opened again, or with other data in its place.
+
+    Raises: DataError where the data is gone, or is not what the run was trained on.
+    """
+    place = data if data is not None else run.source.get("path")
+    if place is None:
+        raise DataError("This run was not trained on a file: give the data to use.")
+    if data is None and place not in BUNDLED and not Path(place).exists():
+        raise DataError(f"The run was trained on {place}, which is not there now: give the data to use.")
+    rows, target, _ = named(place, run.source.get("target"))
+    opened = open_data(
+        rows,
+        target,
+        task=run.source.get("task"),
+        loss_targets=run.settings.loss.targets,
+        weights=run.source.get("weights"),
+        validation=run.source.get("validation"),
+        seed=run.source.get("seed") or 0,
+        preprocess=run.preprocess,
+    )
+    if data is None and opened.fingerprint != run.fingerprint:
+        raise DataError(f"{place} has changed since the run was trained on it: name it as the data to use it as it is.")
+    return replace(run, data=opened)
 
 
 def write_report(run: Run, path: str | Path = REPORT) -> Path:
     """One HTML page that shows what was learned, how well, from what, and how to do it again.
 
-    Raises: DataError where the run has no data (read back from disk): `with_data` gives it again.
+    Raises: DataError where the data of a run read back from disk is gone or has changed.
     """
     from .insight import story
     from .report import page
 
-    return store.write_text(path, page(story(run)))
-
-
-def with_data(run: Run, source: Mapping[str, Any], data: Any = None) -> Run:
-    """A run read back from disk with the data it was trained on opened again."""
-    place = data if data is not None else source.get("path")
-    if place is None:
-        raise SettingError("This run was trained on data that no file holds: give the data again.")
-    rows, target, _ = named(place, source.get("target"))
-    opened = open_data(
-        rows,
-        target,
-        task=source.get("task"),
-        loss_targets=run.settings.loss.targets,
-        validation=source.get("validation"),
-        seed=source.get("seed") or 0,
-        preprocess=run.preprocess,
-    )
-    return replace(run, data=opened)
+    return store.write_text(path, page(story(run if run.data else with_data(run))))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pellucid as pl
-from pellucid.errors import SettingError, StoreError
+from pellucid.errors import SettingError, ShapeError, StoreError
 
 # Dropout, a schedule, weights and early stopping: whatever a step depends on must come back.
 PROGRAM = """
@@ -131,3 +131,28 @@ def test_a_run_folder_removed_while_training_is_put_back(kept, tmp_path):
         _api.Doctor = original
     assert removed
     assert len(pl.open_run(run.id, tmp_path).history) == 4
+
+
+def test_a_disk_that_refuses_costs_no_training(kept, tmp_path, monkeypatch):
+    from pellucid import store
+    from pellucid.train import _checkpoint
+
+    def refuse(path, *_, **__):
+        raise StoreError(f"{path} cannot be written: the disk is full.")
+
+    net, data, settings, _ = kept
+    monkeypatch.setattr(_checkpoint, "write_arrays", refuse)
+    monkeypatch.setattr(store, "save", refuse)
+    with pytest.warns(RuntimeWarning, match="not kept"):
+        run = pl.fit(net, data, epochs=3, **settings)
+    assert run.status == "finished"
+    assert len(run.history) == 3
+    assert "the disk is full" in run.notes[-1]
+
+
+def test_what_is_refused_before_the_first_step_leaves_no_run_behind(kept, tmp_path):
+    _, data, settings, _ = kept
+    before = [row["id"] for row in pl.runs(tmp_path)]
+    with pytest.raises(ShapeError):
+        pl.fit(pl.mlp([5, 2], key=0), data, epochs=3, **settings)
+    assert [row["id"] for row in pl.runs(tmp_path)] == before

@@ -35,6 +35,7 @@ KEPT = 50  # categories with an input of their own; the rest of a column share o
 TRANSFORMERS = {"imputer": "SimpleImputer", "scaler": "StandardScaler", "encoder": "OneHotEncoder"}
 KINDS = ("number", "boolean", "date", "category", "dropped")
 UNLISTED = {"json": False}
+MANY = 25  # columns, above which they are described by kind
 CYCLES = {"year": 365.2425, "week": 7.0, "day": 1.0}  # in days
 
 
@@ -240,10 +241,15 @@ class Preprocess(Record):
         return self.input_names if self.shape is not None else tuple(name for name, _ in self._inputs)
 
     def describe(self) -> str:
-        """One line per column: what it is, how it becomes inputs, how many cells are missing."""
+        """One line per column: what it is, how it becomes inputs, how many cells are missing; of many, one per kind."""
         if self.shape is not None:
             return f"x: an array of shape {words(('rows', *self.shape))}, taken as it is\n{self.target.line()}"
-        return "\n".join(part.line() for part in (*self.columns, self.target))
+        lines = [column.line() for column in self.columns]
+        if len(lines) > MANY:
+            kinds = dict.fromkeys(column.kind for column in self.columns)
+            names = {kind: [column.name for column in self.columns if column.kind == kind] for kind in kinds}
+            lines = [f"{len(found):,} columns: {kind}; {some(found)}" for kind, found in names.items()]
+        return "\n".join([*lines, self.target.line()])
 
     def state(self) -> dict[str, Any]:
         """All of it as JSON can hold it, the numbers that the transformers were fitted to included."""

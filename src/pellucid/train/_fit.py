@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..backprop import backpropagate, tapped
-from ..errors import DataError, SettingError, ShapeError
+from ..errors import DataError, SettingError, ShapeError, StoreError
 from ..module import Layer
 from ..records import Record, plain
 from ..shapes import words
@@ -102,6 +103,10 @@ class Trainer:
         settings, status = self.settings, "finished"
         steps = self.feed.steps_per_epoch
         progress = Progress(show, settings.epochs, int(self.state.step), steps)
+        if self.data.preprocess.columns and not self.history:
+            progress.say(self.data.preprocess.describe())
+        for note in (*self.data.notes, *self.notes):
+            progress.say(note)
         try:
             with Interrupt() as interrupt:
                 while len(self.history) < settings.epochs:
@@ -113,7 +118,7 @@ class Trainer:
                         break
         finally:
             progress.close()
-        if self.checkpoint and status == "interrupted":
+        if status == "interrupted":
             self.save(self.checkpoint)
         net = self.state.net if settings.early_stop is None or self.best is None else self.best
         return Run(
@@ -126,6 +131,7 @@ class Trainer:
             best_epoch=self.best_epoch(),
             problem=self.problem,
             range_test=self.found,
+            fingerprint=self.data.fingerprint,
             net=net,
             data=self.data,
             preprocess=self.data.preprocess,
@@ -149,7 +155,7 @@ class Trainer:
                 self.keep_pace(stop - self.at, time.perf_counter() - began)
                 progress.advanced(stop - self.at)
                 self.at = stop
-                if self.checkpoint and time.monotonic() - self.saved >= self.checkpoint_seconds:
+                if time.monotonic() - self.saved >= self.checkpoint_seconds:
                     self.save(self.checkpoint)
                 if interrupt.asked and self.at < batches:
                     return False
@@ -197,7 +203,7 @@ class Trainer:
         self.watch(progress)
         progress.epoch(epoch)
         if self.on_epoch:
-            self.on_epoch(epoch)
+            self.kept(lambda: self.on_epoch(epoch))
 
     def watch(self, progress: Progress | None = None) -> None:
         for watcher in self.watchers:
@@ -254,7 +260,19 @@ class Trainer:
         self.rate = self.found.suggested
         self.notes.append(f"The range test suggests a learning rate of {self.rate:.2g}.")
 
-    def save(self, path: Path) -> None:
+    def kept(self, write: Callable[[], Any]) -> None:
+        """Write something of the run; where the disk refuses, say so once and train on: the work is worth more."""
+        try:
+            write()
+        except StoreError as problem:
+            if not any("not kept" in note for note in self.notes):
+                self.notes.append(f"Part of the run was not kept: {problem}")
+                warnings.warn(self.notes[-1], RuntimeWarning, stacklevel=4)
+
+    def save(self, path: Path | None) -> None:
+        """Write a checkpoint, where one is wanted."""
+        if path is None:
+            return
         trees = {"state": self.state} | ({} if self.best is None else {"best": self.best})
         about = {
             "settings": self.settings.to_json(),
@@ -266,7 +284,7 @@ class Trainer:
             "found": plain(self.found),
             "best": self.best is not None,
         }
-        save_checkpoint(path, trees, about)
+        self.kept(lambda: save_checkpoint(path, trees, about))
         self.saved = time.monotonic()
 
     def resume(self) -> None:

@@ -55,8 +55,9 @@ class RangeTest(Record):
 class Run(Record):
     """A training that has ended: the network, how it went, and what was learned from what.
 
-    `status` is "finished", "stopped early", "interrupted" or "not finite" (then `problem` says where). `data` is None
-    for a run read back from disk.
+    `status` is "finished", "stopped early", "interrupted" or "not finite" (then `problem` says where). `source` is what
+    `pellucid.fit` was given as data, and how it was held out, as far as names and numbers can say; `fingerprint` is the
+    SHA-256 of the data itself, which is None for a run read back from disk (`pellucid.with_data` opens it again).
     """
 
     status: str
@@ -69,6 +70,8 @@ class Run(Record):
     problem: NonFinite | None = None
     range_test: RangeTest | None = None
     id: str | None = None
+    source: dict[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
     net: Layer = unlisted(default=None)
     data: Data | None = unlisted(default=None)
     preprocess: Preprocess = unlisted(default=None)

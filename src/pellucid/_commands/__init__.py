@@ -1,0 +1,1 @@
+"""The commands behind `pellucid`; each loads what it needs when it is called."""

@@ -1,0 +1,222 @@
+"""The commands that ask a trained network: `predict`, `evaluate`, `blame`, `summary` and `report`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import SettingError
+from ._command import FOUND, GOOD, Answer, note, runs_option
+from ._places import read_rows, shown
+
+if TYPE_CHECKING:
+    import polars
+
+    from ..backprop import Blame
+    from ..train import Evaluation, Run
+
+SHORT = 10  # rows of a table on a terminal
+
+
+@click.argument("run")
+@click.argument("file")
+@click.option("--out", type=Path, metavar="FILE", help="Write all rows to a .csv, .jsonl or .parquet file.")
+@runs_option
+def predict(run: str, file: str, out: Path | None, root: str) -> Answer:
+    """The answers of RUN for every row of FILE, in its order.
+
+    Classes come with their probabilities. On a terminal the first rows are shown; a pipe gets all of them as CSV.
+    What the network had not seen in training is noted on stderr.
+    """
+    from .._api import open_run
+
+    trained = open_run(run, root)
+    rows = read_rows(file).x
+    x, unseen = trained.preprocess.transform_noted(rows)
+    for line in unseen:
+        note(line)
+    table = answers(trained, x)
+    if out:
+        write_table(out, table)
+        return Answer(f"{table.height:,} rows: {out}", {"rows": table.height, "out": out})
+    document = {"target": trained.preprocess.target.name, "rows": table.to_dicts()}
+    if not sys.stdout.isatty():
+        return Answer(table.write_csv().rstrip("\n"), document)
+    more = f"\n… {table.height - SHORT:,} more rows: --out FILE writes them all." if table.height > SHORT else ""
+    return Answer(aligned(table[:SHORT]) + more, document)
+
+
+def answers(trained: Run, x: Any) -> polars.DataFrame:
+    """A row for each row: the prediction, and for classes the probability of each."""
+    import jax.numpy as jnp
+    import numpy as np
+    import polars
+
+    from ..train import outputs
+    from ..train._evaluate import probabilities
+
+    loss, target = trained.settings.loss, trained.preprocess.target
+    answer = np.asarray(loss.predict(jnp.asarray(outputs(trained.net, x))))
+    named = trained.preprocess.names(answer)
+    columns = {"prediction": named} if named.ndim == 1 else {f"prediction {i}": p for i, p in enumerate(named.T)}
+    score = probabilities(loss, answer) if target.classes else None
+    if score is not None:
+        columns |= {f"p({name})": score[:, i] for i, name in enumerate(target.classes)}
+    return polars.DataFrame(columns)
+
+
+def write_table(path: Path, table: polars.DataFrame) -> None:
+    """Raises: SettingError for a kind of file that is not written."""
+    import io
+
+    from ..store._files import write_bytes
+
+    kinds = {".csv": "write_csv", ".jsonl": "write_ndjson", ".parquet": "write_parquet"}
+    if path.suffix.lower() not in kinds:
+        raise SettingError(f"--out wants a name that ends in {', '.join(kinds)}; got {path.name!r}.")
+    buffer = io.BytesIO()
+    getattr(table, kinds[path.suffix.lower()])(buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def aligned(table: polars.DataFrame) -> str:
+    from ..report._words import number
+    from ..report._words import table as drawn
+
+    rows = [
+        [str(i), *(str(number(v, 3)) if isinstance(v, float) else str(v) for v in row)]
+        for i, row in enumerate(table.rows())
+    ]
+    return drawn(["row", *table.columns], rows, "r" * (1 + table.width))
+
+
+@click.argument("run")
+@click.argument("file", required=False)
+@runs_option
+def evaluate(run: str, file: str | None, root: str) -> Answer:
+    """How good RUN is on FILE, or on the rows that it held out.
+
+    The exit code is 1 where always giving the same answer would be as good.
+    """
+    from .._api import open_run, with_data
+    from ..report import text
+
+    trained = open_run(run, root)
+    if file is None:
+        found = with_data(trained).evaluate()
+    else:
+        rows = read_rows(file)
+        found = trained.evaluate(rows.x, rows.y)
+    useless = no_better_than_one_answer(found)
+    no = "\n\nNo: always giving the same answer would be as good." if useless else ""
+    return Answer(text(found) + no, found, FOUND if useless else GOOD)
+
+
+def no_better_than_one_answer(found: Evaluation) -> bool:
+    """Whether the most frequent class, or the mean, of these rows would do as well; False where all rows are alike."""
+    if found.task == "regression":
+        return found.metrics["r2"] <= 0
+    most = max(int((found.truth == name).sum()) for name in found.classes)
+    return most < found.n and found.metrics["accuracy"] <= most / found.n
+
+
+@click.argument("run")
+@click.option("--row", type=int, required=True, metavar="N", help="The row of the file; the first is 0.")
+@click.option("--data", metavar="FILE", help="Another file than the one RUN was trained on.")
+@click.option("--parameter", metavar="PATH", help="Whose chain rule to show, such as layers[0].weight.")
+@runs_option
+def blame(run: str, row: int, data: str | None, parameter: str | None, root: str) -> Answer:
+    """Who is to blame for the loss of one row.
+
+    The loss of the row, every parameter's share, the error signal layer by layer, and the chain rule of the weight
+    that is blamed most, factor by factor.
+    """
+    import numpy as np
+
+    from .._api import open_run, with_data
+    from ..backprop import blame as blamed
+    from ..report import text
+
+    trained = open_run(run, root)
+    if not data:
+        trained = with_data(trained)
+    one = read_rows(data or trained.source["path"]).row(row)
+    numbered = np.array([row])
+    x, y = trained.preprocess.transform(one.x, numbered), trained.preprocess.targets(one.targets, numbered)
+    found = blamed(trained.net, x, y, loss=trained.settings.loss)
+    chain = found.chain(parameter or most_blamed(found))
+    evaluation = trained.evaluate(one.x, one.y)
+    truth, prediction = evaluation.truth[0], evaluation.prediction[0]
+    head = (
+        f"Row {row}{part_of(trained, row)}: {trained.preprocess.target.name} is {truth}, the network says {prediction}."
+    )
+    body = f"{head}\n\n{text(found)}\n\nThe chain rule of the weight blamed most:\n{chain}"
+    document = {"row": row, "truth": truth, "prediction": prediction, **found.to_json(), "chain": chain}
+    return Answer(body, document)
+
+
+def most_blamed(found: Blame) -> str:
+    return max(found.gradients, key=lambda path: float(abs(found.gradients[path]).max()))
+
+
+def part_of(trained: Run, row: int) -> str:
+    """Whether the network learned from a row, as far as that is known."""
+    data = trained.data
+    for index, words in ((data.train_index, "learned from"), (data.validation_index, "held out")) if data else ():
+        if index is not None and row in index:
+            return f" ({words})"
+    return ""
+
+
+@click.argument("run", metavar="RUN|MODEL")
+@click.option(
+    "--shape", metavar="N,N", help="The shape of the input, such as 1,64, where the first layer leaves it open."
+)
+@runs_option
+def summary(run: str, shape: str | None, root: str) -> Answer:
+    """Every layer of a network in a table.
+
+    Its formula, the shape of its output, its parameters and what it costs.
+    The exit code is 1 where a layer does not fit the one before it.
+    """
+    import numpy as np
+
+    from .._api import load, locate
+    from ..backprop import summary as table
+    from ..report import text
+    from ..train import Run
+
+    held = load(locate(run, root))
+    x: Any = None
+    if isinstance(held, Run):
+        x = np.zeros((1, *(held.preprocess.shape or [len(held.preprocess.input_names)])), np.float32)
+        held = held.net
+    found = table(held, sizes_of(shape) if shape else x)
+    return Answer(text(found), found, FOUND if found.error else GOOD)
+
+
+def sizes_of(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise SettingError(f"--shape wants whole numbers with commas between them, as in 1,64; got {text!r}.") from None
+
+
+@click.argument("run")
+@click.option("--data", metavar="FILE", help="Another file than the one RUN was trained on.")
+@click.option("--out", type=Path, metavar="PATH", help="Where to write it; report.html in the run's folder by default.")
+@runs_option
+def report(run: str, data: str | None, out: Path | None, root: str) -> Answer:
+    """Write what RUN learned, and how well, as one HTML page."""
+    from .._api import REPORT, locate, open_run, with_data
+    from ..insight import story
+    from ..report import page
+    from ..store import write_text
+
+    trained = with_data(open_run(run, root), data)
+    told = story(trained, shown(data or trained.source["path"]))
+    path = write_text(out or locate(run, root).parent / REPORT, page(told))
+    return Answer(f"{told.sentence}\n\nreport  {path}", {"report": path, "sentence": told.sentence})

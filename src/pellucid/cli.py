@@ -1,0 +1,52 @@
+"""The command line. Nothing but click is loaded before a command is called: `pellucid --help` is quick."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from . import __version__
+from ._commands import _ask, _runs, _train
+from ._commands._command import command, epilog
+
+EXAMPLES = (
+    "pellucid demo",
+    "pellucid fit iris",
+    "pellucid fit data.csv --target price",
+    "pellucid blame last --row 12",
+)
+
+
+@click.group(epilog=epilog(*EXAMPLES), context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Neural networks you can see through: train one on a table, and ask it how.
+
+    Exit codes: 0 good; 1 the answer is "no", or something was found; 2 it could not be done.
+    """
+    if os.environ.get("NO_COLOR"):
+        context.color = False
+
+
+command(main, "pellucid demo", "pellucid demo --out /tmp/demo")(_train.demo)
+command(
+    main,
+    "pellucid fit iris",
+    "pellucid fit data.csv --target price --hidden 32,32 --epochs 50 --early-stop 5",
+    "pellucid fit digits --learning-rate find --optimizer adamw --schedule cosine",
+    "pellucid fit data.csv --target price --resume last",
+)(_train.fit)
+command(
+    main,
+    "pellucid predict last new.csv",
+    "pellucid predict last new.csv --out answers.csv",
+    "pellucid predict last iris --json",
+)(_ask.predict)
+command(main, "pellucid evaluate last", "pellucid evaluate last new.csv --json")(_ask.evaluate)
+command(main, "pellucid blame last --row 12", "pellucid blame last --row 0 --parameter layers[0].weight")(_ask.blame)
+command(main, "pellucid summary last", "pellucid summary model.safetensors --shape 1,64")(_ask.summary)
+command(main, "pellucid report last", "pellucid report last --out story.html")(_ask.report)
+command(main, "pellucid runs", "pellucid runs --limit 5 --json")(_runs.runs)
+command(main, "pellucid show last", "pellucid show runs/20260131-142501-iris-a1b2")(_runs.show)
