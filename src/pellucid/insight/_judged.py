@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from ..errors import DataError
+from ..train import Block, Data, Run
+
+MOST_ROWS = 20_000
+
+
+class Judged(NamedTuple):
+    """Rows to look at: as the network takes them, as they were given (tables in memory), and their numbers there."""
+
+    block: Block
+    held_out: bool
+    rows: pl.DataFrame | None
+    numbers: np.ndarray
+
+    def take(self, positions: np.ndarray | slice) -> Judged:
+        """These rows of them."""
+        rows = None if self.rows is None else self.rows[positions]
+        return Judged(self.block.take(positions), self.held_out, rows, self.numbers[positions])
+
+
+def data_of(run: Run) -> Data:
+    """The data of a run.
+
+    Raises: DataError for a run read back from disk, which has none.
+    """
+    if run.data is None:
+        raise DataError("This run was read back without its data: give it the data it was trained on to look into it.")
+    return run.data
+
+
+def learned(data: Data, most: int = MOST_ROWS) -> Judged:
+    """Training rows, at most so many, drawn at random; of data in blocks, its sample."""
+    block = next(iter(data.blocks(0))) if data.in_memory else data.sample
+    index = np.arange(len(block.x)) if data.train_index is None else data.train_index
+    return drawn(Judged(block, False, data.train_rows if data.in_memory else None, index), most)
+
+
+def judged(data: Data, most: int = MOST_ROWS) -> Judged:
+    """The rows a network is judged on, at most so many: those held out, or training rows where there are none."""
+    block = data.validation
+    if block is None or not len(block.x):
+        return learned(data, most)
+    index = np.arange(len(block.x)) if data.validation_index is None else data.validation_index
+    return drawn(Judged(block, True, data.validation_rows, index), most)
+
+
+def drawn(rows: Judged, most: int, seed: int = 0) -> Judged:
+    """At most so many of the rows, in their order."""
+    n = len(rows.block.x)
+    return rows if n <= most else rows.take(np.sort(np.random.default_rng(seed).choice(n, most, replace=False)))

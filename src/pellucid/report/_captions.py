@@ -1,0 +1,32 @@
+"""How to read each figure, in words for somebody who sees it for the first time."""
+
+CURVES = "Where the two lines part, the network begins to learn its rows by heart."
+WATCH = (
+    "The variance of every layer's output and of its error signal by epoch. Lines that run to the edge mean a signal "
+    "that dies out or blows up."
+)
+PREDICTED = "Prediction against truth: the closer to the line, the better."
+RESIDUALS = "How often a prediction is off by how much; a good model errs as often to either side of 0."
+CALIBRATION = "Below the line the network is too sure of itself, above it too modest."
+DEPTH = (
+    "How much varies in each layer's output (signal), and in the error signal δ that comes back to it (blame). A value "
+    "that shrinks or grows by the same factor from layer to layer is a network that is hard to train."
+)
+NETWORK = (
+    "Every line is a weight, as strong as its blame for the loss on these rows: orange where the loss falls if the "
+    "weight falls, blue where it falls if the weight grows."
+)
+NEURONS = (
+    "The weights of these neurons, each times the usual variation of its input. The effect of a neuron is how much its "
+    "activation varies, times the norm of its outgoing weights."
+)
+SPREAD = "The thin line is the spread over the repeats."
+PIXELS = "The same at the place of every pixel: the fuller, the larger the drop."
+SHUFFLED = (
+    "What drops far rests on that column. Two columns that say the same can stand in for each other, and both look "
+    "unimportant."
+)
+WORST = "Rows are numbered as in the data, the first is 0"
+ON_AND_OFF = "on one side it speaks up, on the other it is silent"
+NOTHING_HELD = "so every number here is on rows the network learned from, and says little about new ones."
+FOOT = "Made by Pellucid. Every figure says its numbers where the pointer rests on it."

@@ -1,0 +1,42 @@
+"""Which drawing a record has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ..backprop import Blame, GradientCheck
+from ..errors import SettingError, unknown
+from ..insight import Calibration, Importance, Neuron, Neurons
+from ..records import Record
+from ..train import Evaluation, RangeTest, Run
+from . import _answers, _curves, _inside, _network
+from ._style import styled
+
+# The first kind of each record is the one drawn where none is named.
+FIGURES: dict[type, dict[str, Callable[..., Figure]]] = {
+    Run: {"curves": _curves.learning, "watch": _curves.watch},
+    RangeTest: {"loss": _curves.range_test},
+    Evaluation: {"answers": _answers.answers, "residuals": _answers.residuals},
+    Calibration: {"reliability": _answers.reliability},
+    Importance: {"bars": _answers.importance, "picture": _answers.importance_picture},
+    Blame: {"depth": _inside.depth, "network": _network.network},
+    Neurons: {"weights": _inside.neurons},
+    Neuron: {"weights": _inside.neuron},
+    GradientCheck: {"errors": _inside.gradient_check},
+}
+
+
+def figure_of(record: Record, kind: str | None = None, **options: Any) -> Figure:
+    """The picture of a record, by the table above."""
+    kinds = FIGURES.get(type(record))
+    if kinds is None:
+        drawn = ", ".join(sorted(known.__name__ for known in FIGURES))
+        raise SettingError(f"A {type(record).__name__} has no picture; these have: {drawn}.")
+    kind = kind or next(iter(kinds))
+    if kind not in kinds:
+        raise unknown(f"picture of a {type(record).__name__}", kind, kinds)
+    with styled():
+        return kinds[kind](record, **options)

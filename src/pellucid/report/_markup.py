@@ -1,0 +1,85 @@
+"""The few pieces of HTML that pages and notebooks are made of; every text given by a user is escaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from ._svg import svg_of
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+def safe(value: Any) -> str:
+    """A value as HTML text, escaped but where it is HTML already."""
+    return value if isinstance(value, Markup) else escape(str(value))
+
+
+def element(name: str, *content: Any, **attributes: Any) -> Markup:
+    """`<name attributes>content</name>`; `class_` is written class, a None is left out.
+
+    Example:
+        >>> element("p", "a < b", element("b", 1), class_="small")
+        '<p class="small">a &lt; b<b>1</b></p>'
+    """
+    given = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value is not None}
+    words = "".join(f' {key}="{escape(str(value))}"' for key, value in given.items())
+    return Markup(f"<{name}{words}>{''.join(map(safe, content))}</{name}>")
+
+
+def join(parts: Iterable[Any]) -> Markup:
+    return Markup("\n".join(map(safe, parts)))
+
+
+def table_of(
+    head: Sequence[Any], rows: Sequence[Sequence[Any]], right: str = "", caption: str = "", own: int | None = None
+) -> Markup:
+    """A table that scrolls by itself where it is too wide; a row's first cell is its name, `own` is the row to mark."""
+
+    def side(i: int) -> str | None:
+        return "r" if i < len(right) and right[i] == "r" else None
+
+    heads = [element("th", cell, class_=side(i), scope="col") for i, cell in enumerate(head)]
+    lines = []
+    for n, row in enumerate(rows):
+        cells = [element("td", cell, class_=side(i)) for i, cell in enumerate(row) if i]
+        first = element("th", row[0], scope="row", class_=side(0))
+        lines.append(element("tr", first, *cells, class_="own" if n == own else None))
+    above = element("caption", caption) if caption else ""
+    made = element("table", above, element("thead", element("tr", *heads)), element("tbody", join(lines)))
+    return element("div", made, class_="scroll", tabindex="0", role="region", aria_label=caption or "table")
+
+
+def bar(part: float) -> Markup:
+    """A share as a bar; the number stands beside it."""
+    wide = min(max(part, 0.0), 1.0) if part == part else 0.0
+    return element("span", element("i", style=f"--w:{100 * wide:.1f}%"), class_="meter", aria_hidden="true")
+
+
+def call(tone: str, strong: str, words: str, *more: Markup) -> Markup:
+    """A remark set off from the text: good, bad, even or warn."""
+    return element("div", element("p", element("strong", strong), words), *more, class_=f"call {tone}")
+
+
+def small(words: str) -> Markup:
+    return element("p", words, class_="muted small")
+
+
+def figure_box(figure: Figure, name: str, words: str, caption: Any = "") -> Markup:
+    """A figure with what it shows in words: read aloud where it cannot be seen, and below it how to read it."""
+    below = element("figcaption", caption) if caption else ""
+    return element("figure", Markup(svg_of(figure, name, words)), below)
+
+
+def facts(rows: dict[str, Any]) -> Markup:
+    """Names and values."""
+    return element(
+        "dl", *(part for name, value in rows.items() for part in (element("dt", name), element("dd", value)))
+    )

@@ -1,0 +1,182 @@
+"""Records in plain text."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..backprop import Blame, GradientCheck, Summary
+from ..insight import Importance, Neuron, Neurons, Story
+from ..records import Record
+from ..train import Epoch, Evaluation, Preprocess, Run
+from ._words import METRICS, cut, listed, metric, number, seconds, share, table
+
+MOST_LINES = 60
+
+
+def text_of(record: Record) -> str:
+    """A record as text, by the table below; any other as its fields."""
+    write = TEXTS.get(type(record), fields)
+    return write(record)
+
+
+def summary(record: Summary) -> str:
+    head = ["path", "formula", "output", "parameters", "uses", "bytes", "multiply-adds"]
+    rows = [
+        [r.path or "(the network)", cut(f"{r.kind}: {r.formula}", 48), shape(r.output), f"{r.parameters:,}",
+         number(r.uses) if r.uses else "", f"{r.bytes:,}", f"{r.macs:,}"]
+        for r in record.rows
+    ]  # fmt: skip
+    total = ["total", "", "", f"{record.parameters:,}", "", f"{record.bytes:,}", f"{record.macs:,}"]
+    lines = table(head, [*rows, total], "   rrrr").splitlines()
+    rule = "─" * max(map(len, lines))
+    drawn = "\n".join([f"input {shape(record.input)}", "", lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    return f"{drawn}\n\nIt ends here: {record.error}" if record.error else drawn
+
+
+def run(record: Run) -> str:
+    facts = {"id": record.id} if record.id else {}
+    facts |= {"status": record.status, "epochs": f"{len(record.history)} of {record.settings.epochs}"}
+    facts |= {"time": seconds(record.seconds), "loss": record.settings.loss.name}
+    kept = kept_epoch(record)
+    if kept:
+        held = "" if kept.validation_loss is None else f", {number(kept.validation_loss)} on rows held out"
+        facts["network"] = f"that of epoch {kept.number}: loss {number(kept.loss)} in training{held}"
+        facts |= {METRICS.get(name, name): metric(name, value) for name, value in kept.metrics.items()}
+    facts |= {"problem": record.problem.message} if record.problem else {}
+    facts["findings"] = str(len(record.findings) or "none")
+    said = [f"  - {finding}" for finding in record.findings] + [f"  {note}" for note in record.notes]
+    return "\n".join(["Run", listed(facts), *said])
+
+
+def kept_epoch(record: Run) -> Epoch | None:
+    """The epoch whose network was kept: the best one with early stopping, else the last."""
+    best = record.best_epoch if record.settings.early_stop is not None else None
+    return record.history[(best or len(record.history)) - 1] if record.history else None
+
+
+def evaluation(record: Evaluation) -> str:
+    head = f"{record.task} on {record.n:,} rows: loss {number(record.loss)}"
+    said = [head, listed({METRICS.get(k, k): metric(k, v) for k, v in record.metrics.items()})]
+    if record.classes and len(record.classes) <= 12:
+        names = [cut(c, 12) for c in record.classes]
+        counts = [
+            [str(((record.truth == a) & (record.prediction == b)).sum()) for b in record.classes]
+            for a in record.classes
+        ]
+        rows = [[name, *row] for name, row in zip(names, counts, strict=True)]
+        said += ["", "true (down), answered (across)", table(["", *names], rows, " " + "r" * len(names))]
+    return "\n".join(said)
+
+
+def blame(record: Blame) -> str:
+    parameters = [
+        [path, shape(g.shape), f"{np.sqrt(np.square(g, dtype=float).sum()):.3e}", share(record.shares[path])]
+        for path, g in record.gradients.items()
+    ]
+    signals = [
+        [s.path or "(the network)", s.kind, f"{s.variance:.3e}", f"{s.blame_variance:.3e}"]
+        for s in record.signals.values()
+    ]
+    return "\n".join(
+        [
+            f"Blame for a loss of {number(record.loss)} on {len(record.losses):,} examples",
+            "",
+            table(["parameter", "shape", "‖gradient‖", "share"], trimmed(parameters), "  rr"),
+            "",
+            table(["layer", "kind", "variance of output", "mean δ²"], trimmed(signals), "  rr"),
+        ]
+    )
+
+
+def gradient_check(record: GradientCheck) -> str:
+    answer = "agrees with" if record.ok else "DIFFERS from"
+    kinks = f"; {record.kinks} at a kink left out" if record.kinks else ""
+    where = f" at {record.where}" if record.where else ""
+    return (
+        f"The gradient {answer} finite differences: largest relative error {record.worst:.1e}{where} "
+        f"({record.checked} weights in float64{kinks})."
+    )
+
+
+def importance(record: Importance) -> str:
+    head = [record.names[i] for i in record.order]
+    rows = [
+        [cut(name), number(record.drop[i], 3), f"± {number(record.spread[i], 2)}"]
+        for name, i in zip(head, record.order, strict=True)
+    ]
+    title = f"Drop of {METRICS[record.metric]} (now {metric(record.metric, record.score)}) when a column is shuffled"
+    return "\n".join([title, table(["column", "drop", ""], trimmed(rows), " rr")])
+
+
+def neuron(record: Neuron) -> str:
+    parts = [f"{term.weight:+.3g} {term.unit}" for term in record.terms]
+    more = record.inputs - len(record.terms)
+    rest = f", and {more} more" if more > 0 else ""
+    return (
+        f"neuron {record.unit}: {'; '.join(parts)}{rest}; bias {record.bias:+.3g}. "
+        f"Positive for {share(record.positive)} of the rows; effect {number(record.effect, 3)}."
+    )
+
+
+def neurons(record: Neurons) -> str:
+    if record.note:
+        return record.note
+    head = f"The {len(record.units)} of {record.total} neurons of {record.path} with the largest effect"
+    return "\n".join([head, *(f"  {neuron(unit)}" for unit in record.units)])
+
+
+def story(record: Story) -> str:
+    return "\n\n".join([record.title, record.sentence, run(record.run), evaluation(record.evaluation)])
+
+
+def preprocess(record: Preprocess) -> str:
+    return record.describe()
+
+
+def fields(record: Any) -> str:
+    """The fields of any other record, arrays by their size and range."""
+    shown = {f.name: value_text(getattr(record, f.name)) for f in dataclasses.fields(record) if f.repr}
+    return f"{type(record).__name__}\n{listed(shown)}"
+
+
+def value_text(value: Any) -> str:
+    """One field in one line."""
+    if isinstance(value, np.ndarray) and value.size > 1 and value.dtype.kind in "fiu":
+        low, high = (number(v) for v in (np.nanmin(value), np.nanmax(value)))
+        size = shape(value.shape) if value.ndim > 1 else f"{value.size:,}"
+        return f"{size} numbers from {low} to {high}"
+    if isinstance(value, Record):
+        return type(value).__name__
+    if isinstance(value, tuple | list | dict) and len(value) > 8:
+        return f"{len(value):,} entries"
+    return number(value) if isinstance(value, float) else cut(value, 200)
+
+
+def trimmed(rows: list[list[str]]) -> list[list[str]]:
+    """The first of the rows, with a last one that says how many are left out."""
+    if len(rows) <= MOST_LINES:
+        return rows
+    gone = [f"… {len(rows) - MOST_LINES:,} more"] + [""] * (len(rows[0]) - 1)
+    return [*rows[:MOST_LINES], gone]
+
+
+def shape(sizes: tuple[int, ...]) -> str:
+    return " × ".join(f"{n:,}" for n in sizes) or "1"
+
+
+TEXTS: dict[type, Callable[[Any], str]] = {
+    Summary: summary,
+    Run: run,
+    Evaluation: evaluation,
+    Blame: blame,
+    GradientCheck: gradient_check,
+    Importance: importance,
+    Neuron: neuron,
+    Neurons: neurons,
+    Story: story,
+    Preprocess: preprocess,
+}
