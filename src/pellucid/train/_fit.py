@@ -92,7 +92,7 @@ class Trainer:
         outputs = jax.eval_shape(lambda net, x: net(x), self.net, self.data.sample.x[:1]).shape[-1]
         self.feed = Feed(self.data, settings, outputs, class_weights(self.data, settings))
         self.state = start_state(self.net, self.plan)
-        self.zeros = {name: getattr(self.state, name) for name in OF_AN_EPOCH}
+        self.zeros = {name: np.asarray(getattr(self.state, name)) for name in OF_AN_EPOCH}
         self.key = jax.random.key(settings.seed)
         self.paths = watched_paths(tapped(self.net))
         self.rate = settings.rate()
@@ -147,7 +147,7 @@ class Trainer:
                 before, began = self.state, time.perf_counter()
                 stop = min(self.at + self.pace, batches)
                 self.state = jax.block_until_ready(
-                    advance(before, segment, jnp.int32(stop), self.key, plan=self.plan, whole=self.feed.whole)
+                    advance(before, segment, np.int32(stop), self.key, plan=self.plan, whole=self.feed.whole)
                 )
                 if not bool(self.state.finite):
                     self.stop_before_the_bad_step(before, segment)
@@ -160,7 +160,7 @@ class Trainer:
                 if interrupt.asked and self.at < batches:
                     return False
             self.part, self.at = self.part + 1, 0
-            self.state = self.state._replace(at=jnp.int32(0))
+            self.state = self.state._replace(at=np.int32(0))
         if not float(self.state.weight_sum):
             raise DataError(
                 f"{self.data.name} gave no rows (or none with a weight above 0) in epoch {len(self.history) + 1}."
@@ -173,7 +173,7 @@ class Trainer:
         total = self.settings.epochs * (self.feed.steps_per_epoch or 1)
         first = int(self.state.step) - self.at
         rate = rates(self.settings.schedule, self.rate * self.plateau(), first, count, total)
-        return Segment(part.x, part.y, part.weights, jnp.asarray(part.order), jnp.int32(part.rows), jnp.asarray(rate))
+        return Segment(part.x, part.y, part.weights, part.order, np.int32(part.rows), rate)
 
     def keep_pace(self, steps: int, seconds: float) -> None:
         """The next call's number of steps; the first call is mostly compilation and says little."""
@@ -181,7 +181,7 @@ class Trainer:
         self.pace = int(min(max(wanted, self.pace, 1), 8 * self.pace) if seconds < SECONDS_PER_CALL else max(wanted, 1))
 
     def end_epoch(self, progress: Progress) -> None:
-        state, number = jax.device_get(self.state), len(self.history) + 1
+        state, number = self.state, len(self.history) + 1
         held = self.data.validation
         checked = None
         if held is not None and len(held.x):
@@ -193,7 +193,7 @@ class Trainer:
             metrics=checked.metrics if checked else {},
             learning_rate=self.rate * self.plateau(),
             seconds=time.perf_counter() - self.epoch_began,
-            watch=watch_records(self.paths, state.watch_sum, int(state.watch_count)),
+            watch=watch_records(self.paths, np.asarray(state.watch_sum), int(state.watch_count)),
         )
         self.history.append(epoch)
         if self.settings.early_stop is not None and self.best_epoch() == number:
@@ -236,9 +236,11 @@ class Trainer:
         return factor
 
     def stop_before_the_bad_step(self, before: State, segment: Segment) -> None:
-        """Go back to the last good network and find the layer where the next step goes wrong."""
-        bad = int(self.state.at) - 1
-        state = advance(before, segment, jnp.int32(bad), self.key, plan=self.plan, whole=self.feed.whole)
+        """Go back to the last good network, step by careful step, and find the layer where the next one goes wrong."""
+        careful = replace(self.plan, careful=True)
+        end = np.int32(int(self.state.at))
+        bad = int(advance(before, segment, end, self.key, plan=careful, whole=self.feed.whole).at) - 1
+        state = advance(before, segment, np.int32(bad), self.key, plan=self.plan, whole=self.feed.whole)
         size = self.settings.batch_size
         rows = np.asarray(segment.order[bad * size : (bad + 1) * size])
         weights = (bad * size + np.arange(size) < int(segment.rows)).astype(np.float32)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -23,9 +22,9 @@ def range_test(state: State, segment: Segment, batches: int, key: Array, plan: P
     losses: list[float] = []
     for i in range(STEPS):
         at = i % batches
-        now = state._replace(at=jnp.int32(at), loss_sum=jnp.zeros(()), weight_sum=jnp.zeros(()))
-        one = segment._replace(rates=jnp.full_like(segment.rates, rates[i]))
-        state = advance(now, one, jnp.int32(at + 1), key, plan=plan, whole=whole)
+        now = state._replace(at=np.int32(at), loss_sum=np.float32(0), weight_sum=np.float32(0))
+        one = segment._replace(rates=np.full_like(segment.rates, rates[i]))
+        state = advance(now, one, np.int32(at + 1), key, plan=plan, whole=whole)
         loss = float(state.loss_sum / state.weight_sum)
         if not np.isfinite(loss) or (losses and loss > 4 * max(min(losses), 1e-3) + losses[0]):
             break
