@@ -118,7 +118,7 @@ def kept_fit(
         "loss": settings.loss.name,
         "fingerprint": data.fingerprint,
         "seed": settings.seed,
-        "settings": settings.to_json(),
+        "settings": settings.to_json() | {"data": source},
         "status": "running",
     }
     id = folder.get(resume)["id"] if resume else folder.create(name, about | {"environment": store.environment()})

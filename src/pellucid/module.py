@@ -38,6 +38,11 @@ class Layer(equinox.Module):
         return self.forward(x)[0]
 
 
+def subkey(key: Array | None, index: int | Array) -> Array | None:
+    """The key of one part, or of one step: it does not change when others are added behind it."""
+    return None if key is None else jax.random.fold_in(key, index)
+
+
 def path_of(keys: tuple[Any, ...]) -> str:
     """The dotted path of a leaf, as in `layers[2].weight` or `layers.gate.bias`."""
     parts = []

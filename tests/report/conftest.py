@@ -10,7 +10,6 @@ from pellucid.doctor import Finding
 from pellucid.insight import story
 from pellucid.report import page
 
-collect_ignore = ["conftest.py"]  # --doctest-modules would take it for the other folders' conftest
 FOUND = Finding(
     "dead units", "layers[1]", 2, "97% of <all> outputs are zero", "no blame comes through", "lower the rate"
 )

@@ -55,8 +55,7 @@ def answers(trained: Run, x: Any) -> polars.DataFrame:
     import numpy as np
     import polars
 
-    from ..train import outputs
-    from ..train._evaluate import probabilities
+    from ..train import outputs, probabilities
 
     loss, target = trained.settings.loss, trained.preprocess.target
     answer = np.asarray(loss.predict(jnp.asarray(outputs(trained.net, x))))
@@ -72,7 +71,7 @@ def write_table(path: Path, table: polars.DataFrame) -> None:
     """Raises: SettingError for a kind of file that is not written."""
     import io
 
-    from ..store._files import write_bytes
+    from ..store import write_bytes
 
     kinds = {".csv": "write_csv", ".jsonl": "write_ndjson", ".parquet": "write_parquet"}
     if path.suffix.lower() not in kinds:
@@ -83,8 +82,8 @@ def write_table(path: Path, table: polars.DataFrame) -> None:
 
 
 def aligned(table: polars.DataFrame) -> str:
-    from ..report._words import number
-    from ..report._words import table as drawn
+    from ..report.words import number
+    from ..report.words import table as drawn
 
     rows = [
         [str(i), *(str(number(v, 3)) if isinstance(v, float) else str(v) for v in row)]

@@ -6,11 +6,13 @@ import functools
 import json
 import os
 import shlex
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -102,10 +104,18 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
+def program() -> str:
+    """What to type to run this again: `pellucid`, or its place where the shell would not find it."""
+    place = Path(sys.argv[0])
+    if place.name != "pellucid" or shutil.which("pellucid"):
+        return "pellucid"
+    return str(place.relative_to(Path.cwd())) if place.is_relative_to(Path.cwd()) else str(place)
+
+
 def typed_again(**changes: Any) -> str:
     """The command as it was typed, with some options added or changed."""
     context = click.get_current_context()
-    parts = ["pellucid", str(context.info_name)]
+    parts = [program(), str(context.info_name)]
     for parameter in context.command.params:
         name = parameter.name or ""
         if name not in changes and context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:

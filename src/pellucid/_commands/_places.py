@@ -39,7 +39,7 @@ def read_rows(path: str) -> Rows:
     Raises: DataError for a file that is not there or cannot be read.
     """
     from .._api import named
-    from ..train._files import ARRAYS, find, read_arrays, read_table
+    from ..train import ARRAYS, find, read_arrays, read_table
 
     rows, *_ = named(path, None)
     if not isinstance(rows, str):

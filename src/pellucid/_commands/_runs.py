@@ -17,7 +17,7 @@ EPOCHS = 12  # that `show` prints of a long history
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Show so many at most.")
 def runs(root: str, limit: int) -> Answer:
     """The kept runs, the newest first."""
-    from ..report._words import table
+    from ..report.words import table
     from ..store import RunStore
 
     found = RunStore(root).list(limit)
@@ -34,7 +34,7 @@ def runs(root: str, limit: int) -> Answer:
 @runs_option
 def show(run: str, root: str) -> Answer:
     """How a run was trained, how it went, and where it is."""
-    from ..report._words import listed
+    from ..report.words import listed
     from ..store import RunStore
 
     path = Path(run).absolute()
@@ -68,7 +68,7 @@ def facts_of(row: dict[str, Any]) -> dict[str, str]:
 
 def epochs(history: list[dict[str, Any]]) -> str:
     """The history as a table; of a long one, some epochs from all over it, the first and the last among them."""
-    from ..report._words import number, table
+    from ..report.words import number, table
 
     if not history:
         return "No epoch has ended yet."
@@ -83,7 +83,7 @@ def epochs(history: list[dict[str, Any]]) -> str:
 
 def score(metrics: dict[str, Any] | None) -> str:
     """The one number that is looked at first."""
-    from ..report._words import METRICS, metric
+    from ..report.words import METRICS, metric
 
     for name in ("accuracy", "r2"):
         if (value := (metrics or {}).get(name)) is not None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import SettingError
-from ._command import FOUND, GOOD, Answer, note, runs_option, typed_again
+from ._command import FOUND, GOOD, Answer, note, program, runs_option, typed_again
 
 if TYPE_CHECKING:
     from ..insight import Story
 
 DEMO: dict[str, dict[str, Any]] = {
-    "digits": {"net": [64, 64], "epochs": 20},
+    "digits": {"net": [128, 64], "epochs": 40, "optimizer": "adamw", "weight_decay": 0.3},
     "diabetes": {"net": [16], "epochs": 200, "learning_rate": 3e-3, "weight_decay": 0.03, "early_stop": 20},
 }
 
@@ -116,9 +116,9 @@ def demo(out: Path) -> Answer:
     root, first = out / "runs", next(iter(document.values()))["id"]
     parts.append(
         "What to try next:\n"
-        f"  pellucid blame {first} --runs {root} --row 12\n"
-        f"  pellucid show last --runs {root}\n"
-        "  pellucid fit data.csv --target COLUMN"
+        f"  {program()} blame {first} --runs {root} --row 12\n"
+        f"  {program()} show last --runs {root}\n"
+        f"  {program()} fit data.csv --target COLUMN"
     )
     return Answer("\n\n".join(parts), document)
 

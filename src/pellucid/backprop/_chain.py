@@ -38,12 +38,12 @@ class Signal(Record):
     @property
     def variance(self) -> float:
         """The variance of the output over units and examples."""
-        return float(self.y.var())
+        return float(self.y.var(dtype=np.float64))
 
     @property
     def blame_variance(self) -> float:
         """The mean square of the output's δ."""
-        return float(np.square(self.delta_out).mean())
+        return float(np.square(self.delta_out, dtype=np.float64).mean())
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..records import Record, unlisted
-from ..train import Data, Evaluation, Preprocess, metrics
-from ..train._evaluate import true_names
+from ..train import Data, Evaluation, Preprocess, metrics, true_names
 from ._judged import judged, learned
 
 STEPS = 500

@@ -9,8 +9,7 @@ import numpy as np
 
 from ..backprop import backpropagate
 from ..records import Record
-from ..train import Block, Preprocess, Run, metrics, outputs
-from ..train._evaluate import true_names
+from ..train import Block, Preprocess, Run, metrics, outputs, true_names
 from ._judged import data_of, judged
 from ._places import places_of
 

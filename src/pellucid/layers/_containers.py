@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from ..errors import SettingError, ShapeError, unknown
-from ..module import Layer, static
+from ..module import Layer, static, subkey
 from ..shapes import located, words
 
 
@@ -158,11 +158,6 @@ def a_layer(who: str, part: str, value: Any) -> Layer:
         hint = ": wrap it in Function" if callable(value) else ""
         raise SettingError(f"{who} holds layers; {part} is {value!r}, a {type(value).__name__}{hint}.")
     return value
-
-
-def subkey(key: Array | None, index: int | Array) -> Array | None:
-    """The key of one part: it does not change when parts are added behind it."""
-    return None if key is None else jax.random.fold_in(key, index)
 
 
 def sum_of(trees):

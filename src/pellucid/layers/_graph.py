@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from jax import Array
 
 from ..errors import SettingError, unknown
-from ..module import Layer, static
+from ..module import Layer, static, subkey
 from ..shapes import located
-from ._containers import a_layer, subkey, sum_of
+from ._containers import a_layer, sum_of
 
 Node = tuple[str, str, tuple[str, ...]]
 INPUT = "input"

@@ -9,7 +9,7 @@ from ..insight import Story, Verdict
 from . import _captions
 from ._html import summary_table
 from ._markup import Markup, bar, call, element, facts, join, small, table_of
-from ._words import LOWER_IS_BETTER, METRICS, cut, metric, number, seconds, share, signed
+from .words import LOWER_IS_BETTER, METRICS, cut, metric, number, seconds, share, signed
 
 MOST_COLUMNS = 300
 FIRST_COLUMNS, FIRST_NOTES = 10, 4

@@ -16,7 +16,7 @@ from ..insight import Calibration, Importance
 from ..train import Evaluation
 from ._colours import BLUE, BRIGHT, INK, LINE, MUTED, ORANGE
 from ._style import WIDE, dress, new, tips
-from ._words import METRICS, cut, number, share, squeezed
+from .words import METRICS, cut, number, share, squeezed
 
 MOST_CLASSES = 20  # in a confusion matrix
 MOST_POINTS = 800

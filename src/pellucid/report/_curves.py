@@ -9,11 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from ..train import RangeTest, Run
-from ..train._range_test import smoothed
+from ..train import RangeTest, Run, smoothed
 from ._colours import BLUE, GREEN, MUTED, ORANGE
 from ._style import dress, new, tips
-from ._words import METRICS, metric, number
+from .words import METRICS, metric, number
 
 FEW = 60  # points that are drawn as dots
 MOST_POINTS = 400  # points that say their values

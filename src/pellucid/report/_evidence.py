@@ -11,7 +11,7 @@ from ..records import Record
 from . import _captions
 from ._figures import figure_of
 from ._markup import Markup, bar, element, figure_box, join, small, table_of
-from ._words import METRICS, cut, metric, number, share, signed
+from .words import METRICS, cut, metric, number, share, signed
 
 
 def shown(name: str, record: Record, words: str, caption: str | None = None, **options: Any) -> Markup:

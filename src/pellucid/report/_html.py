@@ -11,7 +11,7 @@ from ._colours import variables
 from ._figures import FIGURES, figure_of
 from ._markup import Markup, element, figure_box, table_of
 from ._text import shape, text_of
-from ._words import number
+from .words import number
 
 # A notebook has its own page: the colours are set on the box alone, and are light, as notebooks print them.
 STYLE = (

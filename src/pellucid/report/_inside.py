@@ -13,7 +13,7 @@ from ..insight import Neuron, Neurons
 from ._answers import rgb
 from ._colours import BLUE, LINE, MUTED, ORANGE
 from ._style import WIDE, dress, new, tips
-from ._words import cut, number, share, squeezed
+from .words import cut, number, share, squeezed
 
 MOST_LAYERS = 60
 

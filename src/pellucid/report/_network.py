@@ -15,7 +15,7 @@ from ..layers import Sequential
 from ..module import children, walk
 from ._colours import BLUE, INK, MUTED, ORANGE, PANEL
 from ._style import new, tips
-from ._words import cut, squeezed
+from .words import cut, squeezed
 
 MOST_UNITS = 10
 MOST_COLUMNS = 6

@@ -12,7 +12,7 @@ from ..backprop import Blame, GradientCheck, Summary
 from ..insight import Importance, Neuron, Neurons, Story
 from ..records import Record
 from ..train import Epoch, Evaluation, Preprocess, Run
-from ._words import METRICS, cut, listed, metric, number, seconds, share, table
+from .words import METRICS, cut, listed, metric, number, seconds, share, table
 
 MOST_LINES = 60
 

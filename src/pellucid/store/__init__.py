@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._files import read_arrays, write_arrays, write_text
+from ._files import read_arrays, write_arrays, write_bytes, write_text
 from ._runs import RunStore, environment
 
 if TYPE_CHECKING:
     from ._model import load, pack, save, unpack
 
-__all__ = ["RunStore", "environment", "load", "pack", "read_arrays", "save", "unpack", "write_arrays", "write_text"]
+__all__ = [
+    "RunStore",
+    "environment",
+    "load",
+    "pack",
+    "read_arrays",
+    "save",
+    "unpack",
+    "write_arrays",
+    "write_bytes",
+    "write_text",
+]
 
 
 def __getattr__(name: str) -> Any:

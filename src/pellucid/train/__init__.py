@@ -3,14 +3,17 @@
 from ._bundled import BUNDLED, bundled
 from ._columns import Column, Preprocess
 from ._data import Block, Data, open_data
-from ._evaluate import Evaluation, evaluate, metrics, outputs
+from ._evaluate import Evaluation, evaluate, metrics, outputs, probabilities, true_names
+from ._files import ARRAYS, find, read_arrays, read_table
 from ._fit import Watcher, epoch_from_json, fit
 from ._optimizers import OPTIMIZERS, SCHEDULES
+from ._range_test import smoothed
 from ._run import Epoch, NonFinite, RangeTest, Run
 from ._settings import Settings
 from ._watch import LayerWatch
 
 __all__ = [
+    "ARRAYS",
     "BUNDLED",
     "OPTIMIZERS",
     "SCHEDULES",
@@ -29,8 +32,14 @@ __all__ = [
     "bundled",
     "epoch_from_json",
     "evaluate",
+    "find",
     "fit",
     "metrics",
     "open_data",
     "outputs",
+    "probabilities",
+    "read_arrays",
+    "read_table",
+    "smoothed",
+    "true_names",
 ]

@@ -12,9 +12,8 @@ import numpy as np
 from jax import Array, lax
 
 from ..backprop import backpropagate, tapped, untapped
-from ..layers._containers import subkey
 from ..losses import Loss
-from ..module import Layer
+from ..module import Layer, subkey
 from ._watch import measure, watched_paths
 
 
