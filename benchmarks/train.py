@@ -1,6 +1,6 @@
 """Training speed beside PyTorch (eager and compiled) and scikit-learn: the same batches, the same Adam, one run.
 
-    python benchmarks/train.py [--threads 1] [--rounds 7] [--write]
+    python benchmarks/train.py [--threads 1] [--rounds 8] [--write]
 
 Every contender takes its turn in every round; a figure is the median over the rounds. `--write` puts the tables into
 benchmarks/RESULTS.md.
@@ -37,7 +37,7 @@ NAMED = "pellucid"
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--write", action="store_true")
     return parser.parse_args()
 
@@ -139,10 +139,11 @@ def matrix_rate(sizes, batch):
 
 
 def measure(contenders, rounds):
-    """Medians of interleaved rounds, after one that does not count."""
+    """The seconds of interleaved rounds, every other one in reverse order, after one that does not count."""
     times = {name: [] for name in contenders}
     for i in range(rounds + 1):
-        for name, run in contenders.items():
+        for name, run in sorted(contenders.items(), reverse=i % 2 == 1):
+            time.sleep(0.3)  # threads of the one before go on spinning for a while
             seconds = run()
             if i:
                 times[name].append(seconds)
@@ -217,7 +218,7 @@ def main():
             want = f"{asked[name]:g}×" if name in asked else ""
             lines.append(f"| {title} | {name} | {seconds * 1e6:,.1f} | {ratio} | {want} |")
             print(lines[-1], flush=True)
-        watch = statistics.median(a / b for a, b in zip(*list(times.values())[:2], strict=True)) - 1
+        watch = statistics.median(a / b for a, b in zip(times[NAMED], times["pellucid, watch off"], strict=True)) - 1
         extra.append(f"- {title}: the watch costs {watch:+.1%}, round by round (asked: at most 5 %).")
         print(extra[-1], flush=True)
         if "matrix products alone" in found:

@@ -80,7 +80,7 @@ def middle_of_an_epoch(root):
 def kept(tmp_path):
     x = np.linspace(-1, 1, 44, dtype=np.float32)[:, None] * np.ones(3, np.float32)
     data = (x, (x[:, 0] > 0).astype(np.int32))
-    settings = {"runs": tmp_path, "progress": False, "batch_size": 8, "checkpoint_seconds": 0.0}
+    settings = {"runs": tmp_path, "progress": False, "batch_size": 8}
     net = pl.mlp([3, 4, 2], key=0, activation="tanh")
     run = pl.fit(net, data, epochs=2, **settings)
     return net, data, settings, run
@@ -99,6 +99,10 @@ def test_resuming_with_other_settings_data_or_network_is_refused(kept):
     net, data, settings, run = kept
     with pytest.raises(SettingError, match=r"learning_rate=None, not 0\.5"):
         pl.fit(net, data, epochs=4, learning_rate=0.5, resume=run.id, **settings)
+    cosine = {**settings, "schedule": "cosine"}
+    short = pl.fit(net, data, epochs=2, **cosine)
+    with pytest.raises(SettingError, match="epochs=2, not 4"):
+        pl.fit(net, data, epochs=4, resume=short.id, **cosine)
     with pytest.raises(SettingError, match="other data"):
         pl.fit(net, (data[0] + 1, data[1]), epochs=4, resume=run.id, **settings)
     with pytest.raises(StoreError, match="another network"):

@@ -81,9 +81,10 @@ def blame(record: Blame) -> str:
         [s.path or "(the network)", s.kind, f"{s.variance:.3e}", f"{s.blame_variance:.3e}"]
         for s in record.signals.values()
     ]
+    examples = f"{len(record.losses):,} example{'s' * (len(record.losses) != 1)}"
     return "\n".join(
         [
-            f"Blame for a loss of {number(record.loss)} on {len(record.losses):,} examples",
+            f"Blame for a loss of {number(record.loss)} on {examples}",
             "",
             table(["parameter", "shape", "‖gradient‖", "share"], trimmed(parameters), "  rr"),
             "",

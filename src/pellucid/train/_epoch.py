@@ -111,7 +111,7 @@ def advance(state: State, segment: Segment, stop: np.integer, key: Array, *, pla
     def checked(state: State) -> State:
         # A gradient that is not finite makes the next loss NaN; what the last step did, or an infinite weight that no
         # loss shows, is found here. Looking at every gradient in every step was measured at 8 % of the step.
-        return state._replace(finite=state.finite & all_finite((state.net, state.memory)))
+        return state._replace(finite=state.finite & all_finite(state.net))
 
     if not plan.watch_every:
         return checked(lax.while_loop(going, partial(step, watched=False), state))
@@ -129,7 +129,10 @@ def advance(state: State, segment: Segment, stop: np.integer, key: Array, *, pla
 
 
 def all_finite(tree: Any) -> Array:
-    return jnp.all(jnp.stack([jnp.isfinite(a).all() for a in jax.tree.leaves(tree)]))
+    found = jnp.array(True)
+    for array in jax.tree.leaves(tree):
+        found &= jnp.isfinite(array).all()
+    return found
 
 
 def searched(plan: Plan, net: Any, value: Array, gradient: Any, x: Array, y: Array, weights: Array | None) -> dict:

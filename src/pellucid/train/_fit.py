@@ -29,7 +29,7 @@ from ._run import Epoch, NonFinite, RangeTest, Run
 from ._settings import Settings
 from ._watch import LayerWatch, watch_records, watched_paths
 
-SECONDS_PER_CALL = 0.25  # how long the device works before Python looks at Ctrl-C, the bar and the checkpoint
+SECONDS_PER_CALL = 1.0  # how long the device works before Python looks at Ctrl-C, the bar and the checkpoint
 
 
 class Watcher(Protocol):
@@ -48,7 +48,7 @@ def fit(
     checkpoint_seconds: float = 10.0,
     resume: bool = False,
     progress: bool | None = None,
-    on_epoch: Any = None,
+    on_epoch: Callable[[Epoch], Any] | None = None,
 ) -> Run:
     """Train a network. See `pellucid.fit`, which opens the data, plugs in the doctor and keeps the run."""
     settings, notes = fitted_settings(settings, data)
@@ -72,7 +72,7 @@ class Trainer:
     checkpoint: Path | None
     checkpoint_seconds: float
     notes: list[str]
-    on_epoch: Any = None
+    on_epoch: Callable[[Epoch], Any] | None = None
     part: int = 0  # the part of the epoch, and the batch within it, that come next
     at: int = 0
     pace: int = 8
@@ -118,8 +118,7 @@ class Trainer:
                         break
         finally:
             progress.close()
-        if status == "interrupted":
-            self.save(self.checkpoint)
+        self.save(self.checkpoint)
         net = self.state.net if settings.early_stop is None or self.best is None else self.best
         return Run(
             status=status,
@@ -202,8 +201,8 @@ class Trainer:
         self.part = 0
         self.watch(progress)
         progress.epoch(epoch)
-        if self.on_epoch:
-            self.kept(lambda: self.on_epoch(epoch))
+        if tell := self.on_epoch:
+            self.kept(lambda: tell(epoch))
 
     def watch(self, progress: Progress | None = None) -> None:
         for watcher in self.watchers:
@@ -298,8 +297,9 @@ class Trainer:
             raise SettingError(f"There is no checkpoint to resume from at {self.checkpoint}.")
         arrays, about = load_checkpoint(self.checkpoint)
         own, kept = self.settings.to_json(), about.get("settings", {})
+        planned = self.settings.schedule not in ("constant", "plateau")  # laid out over all epochs
         for name in own:
-            if name != "epochs" and own[name] != kept.get(name):
+            if (name != "epochs" or planned) and own[name] != kept.get(name):
                 raise SettingError(
                     f"The checkpoint was made with {name}={kept.get(name)!r}, not {own[name]!r}: resume with the same."
                 )
