@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 
 from . import losses, store
 from .doctor import Doctor, Finding
@@ -121,7 +122,11 @@ def kept_fit(
         "settings": settings.to_json() | {"data": source},
         "status": "running",
     }
-    id = folder.get(resume)["id"] if resume else folder.create(name, about | {"environment": store.environment()})
+    if resume:
+        id = folder.get(resume)["id"]
+        folder.update(id, status="running")
+    else:
+        id = folder.create(name, about | {"environment": store.environment()})
     place = folder.folder(id)
     place.mkdir(parents=True, exist_ok=True)
     try:
@@ -222,7 +227,7 @@ def run_from_json(written: dict[str, Any], net: Layer) -> Run:
         tuple(map(tuple, kept["class_weight"])) if isinstance(kept["class_weight"], list) else kept["class_weight"]
     )
     if kept["optimizer"] == "an Optax transformation":
-        kept["optimizer"] = "adam"
+        kept["optimizer"] = optax.identity()  # which rule it was no file can say; it is written as it was read
     known = {f.name for f in dataclasses.fields(Run)}
     fields = {k: v for k, v in written.items() if k in known}
     found = fields["range_test"]

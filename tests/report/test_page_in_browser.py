@@ -10,11 +10,19 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 CONTRAST = """() => {
   const channel = v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-  const light = rgb => { const [r, g, b] = rgb.match(/[\\d.]+/g).map(Number); return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b); };
+  const light = rgb => {
+    const [r, g, b] = rgb.match(/[\\d.]+/g).map(Number);
+    return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  };
   const paper = light(getComputedStyle(document.body).backgroundColor);
-  const ratio = e => { const ink = light(getComputedStyle(e)[e instanceof SVGElement ? 'fill' : 'color']); return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05); };
-  return Math.min(...[...document.querySelectorAll('h1, p, figcaption, figure svg text')].filter(e => !(e.getAttribute('style') || '').includes('--pl-bright')).map(ratio));
-}"""  # noqa: E501
+  const ratio = e => {
+    const ink = light(getComputedStyle(e)[e instanceof SVGElement ? 'fill' : 'color']);
+    return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
+  };
+  const bright = e => (e.getAttribute('style') || '').includes('--pl-bright');
+  const texts = [...document.querySelectorAll('h1, p, figcaption, figure svg text')];
+  return Math.min(...texts.filter(e => !bright(e)).map(ratio));
+}"""
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,12 @@ import time
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 import pellucid as pl
-from pellucid.errors import SettingError, ShapeError, StoreError
+from pellucid.errors import DataError, SettingError, ShapeError, StoreError
+from pellucid.layers import Dense, Sequential
 
 # Dropout, a schedule, weights and early stopping: whatever a step depends on must come back.
 PROGRAM = """
@@ -72,8 +74,8 @@ def test_a_training_killed_at_random_ends_bit_for_bit_as_one_that_was_not(tmp_pa
 def middle_of_an_epoch(root):
     from pellucid.store import read_arrays
 
-    _, about = read_arrays(next(root.glob("*/checkpoint.safetensors")))
-    return about["checkpoint"]["at"] > 0
+    arrays, _ = read_arrays(next(root.glob("*/checkpoint.safetensors")))
+    return arrays["state.at"] > 0
 
 
 @pytest.fixture
@@ -160,3 +162,36 @@ def test_what_is_refused_before_the_first_step_leaves_no_run_behind(kept, tmp_pa
     with pytest.raises(ShapeError):
         pl.fit(pl.mlp([5, 2], key=0), data, epochs=3, **settings)
     assert [row["id"] for row in pl.runs(tmp_path)] == before
+
+
+def test_batches_that_break_off_leave_what_was_learned(kept, tmp_path):
+    net, (x, y), settings, _ = kept
+
+    def broken():
+        yield x[:16], y[:16]
+        yield x[16:32], y[16:32]
+        if len(list(tmp_path.glob("*/history.jsonl"))) > 1:  # the second epoch of this run
+            raise DataError("the line went dead")
+
+    with pytest.raises(DataError, match="went dead"):
+        pl.fit(net, broken, epochs=4, loss="cross_entropy", validation=None, **settings)
+    row = pl.runs(tmp_path)[0]
+    assert row["status"] == "failed"
+    assert (tmp_path / row["id"] / "checkpoint.safetensors").exists()
+
+
+def test_a_run_with_an_optimizer_of_the_users_own_is_read_back_as_such(kept, tmp_path):
+    net, data, settings, _ = kept
+    run = pl.fit(net, data, epochs=1, optimizer=optax.sgd(0.1), **settings)
+    read = pl.open_run(run.id, tmp_path)
+    assert read.settings.to_json() == run.settings.to_json()
+    assert read.settings.to_json()["optimizer"] == "an Optax transformation"
+
+
+def test_a_step_beyond_the_largest_number_goes_back_to_the_weights_before_it():
+    x = np.full((8, 1), 1e30, np.float32)
+    net = Sequential([Dense(np.zeros((1, 1), np.float32), None)])
+    steep = {"optimizer": "sgd", "learning_rate": 1e30, "loss": "absolute_error"}
+    run = pl.fit(net, (x, x), epochs=1, batch_size=8, validation=None, progress=False, **steep)
+    assert (run.status, run.problem.pass_) == ("not finite", "step")
+    assert not run.net.layers[0].weight.any()

@@ -25,10 +25,7 @@ class Dropout(Layer):
         self.p = checked(p)
 
     def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array | None]:
-        if key is None or self.p == 0:
-            return x, None
-        mask = kept(key, self.p, x) / (1 - self.p)
-        return x * mask, mask
+        return masked(x, key, self.p, 1 / (1 - self.p))
 
     def backward(self, saved: Array | None, dy: Array) -> tuple[Array, Dropout]:
         return dy if saved is None else dy * saved, self
@@ -48,18 +45,18 @@ class PlainDropout(Layer):
         self.p = checked(p)
 
     def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array | None]:
-        if key is None or self.p == 0:
-            return x, None
-        mask = kept(key, self.p, x)
-        return x * mask, mask
+        return masked(x, key, self.p, 1.0)
 
     def backward(self, saved: Array | None, dy: Array) -> tuple[Array, PlainDropout]:
         return dy if saved is None else dy * saved, self
 
 
-def kept(key: Array, p: float, x: Array) -> Array:
-    """1 where a unit stays, 0 where it is left out."""
-    return jax.random.bernoulli(key, 1 - p, x.shape).astype(jnp.result_type(x))
+def masked(x: Array, key: Array | None, p: float, scale: float) -> tuple[Array, Array | None]:
+    """x with units left out, and the mask: `scale` where a unit stays, 0 where it does not; no mask without a key."""
+    if key is None or p == 0:
+        return x, None
+    mask = jax.random.bernoulli(key, 1 - p, x.shape).astype(jnp.result_type(x)) * scale
+    return x * mask, mask
 
 
 def checked(p: float) -> float:

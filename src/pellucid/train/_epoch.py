@@ -26,7 +26,7 @@ class Plan:
     batch_size: int
     watch_every: int  # 0: never
     line_search: bool = False
-    careful: bool = False  # look at every gradient in every step, and not only at the loss
+    careful: bool = False  # look at every gradient and weight in every step, and not only at the loss
 
 
 class State(NamedTuple):
@@ -99,7 +99,7 @@ def advance(state: State, segment: Segment, stop: np.integer, key: Array, *, pla
         weight = jnp.float32(size) if weights is None else weights.sum()
         finite = jnp.isfinite(result.loss)
         if plan.careful:
-            finite &= all_finite(gradient)
+            finite &= all_finite(gradient) & all_finite(net)
         return State(
             net, memory, state.step + 1, i + 1, state.loss_sum + result.loss * weight, state.weight_sum + weight,
             watch_sum, watch_count, finite,

@@ -73,8 +73,7 @@ class Trainer:
     checkpoint_seconds: float
     notes: list[str]
     on_epoch: Callable[[Epoch], Any] | None = None
-    part: int = 0  # the part of the epoch, and the batch within it, that come next
-    at: int = 0
+    part: int = 0  # the part of the epoch that is under way; the state knows the batch within it
     pace: int = 8
     history: list[Epoch] = field(default_factory=list)
     findings: list[Record] = field(default_factory=list)
@@ -118,7 +117,8 @@ class Trainer:
                         break
         finally:
             progress.close()
-        self.save(self.checkpoint)
+            if int(self.state.step):  # also where the data broke off: what was learned until then is kept
+                self.save(self.checkpoint)
         net = self.state.net if settings.early_stop is None or self.best is None else self.best
         return Run(
             status=status,
@@ -142,24 +142,22 @@ class Trainer:
         for part in self.feed.parts(len(self.history), self.part):
             batches = -(-part.rows // self.settings.batch_size)
             segment = self.segment(part)
-            while self.at < batches:
+            while (at := int(self.state.at)) < batches:
                 before, began = self.state, time.perf_counter()
-                stop = min(self.at + self.pace, batches)
+                stop = min(at + self.pace, batches)
                 self.state = jax.block_until_ready(
                     advance(before, segment, np.int32(stop), self.key, plan=self.plan, whole=self.feed.whole)
                 )
                 if not bool(self.state.finite):
                     self.stop_before_the_bad_step(before, segment)
                     return False
-                self.keep_pace(stop - self.at, time.perf_counter() - began)
-                progress.advanced(stop - self.at)
-                self.at = stop
+                self.keep_pace(stop - at, time.perf_counter() - began)
+                progress.advanced(stop - at)
                 if time.monotonic() - self.saved >= self.checkpoint_seconds:
                     self.save(self.checkpoint)
-                if interrupt.asked and self.at < batches:
+                if interrupt.asked and stop < batches:
                     return False
-            self.part, self.at = self.part + 1, 0
-            self.state = self.state._replace(at=np.int32(0))
+            self.part, self.state = self.part + 1, self.state._replace(at=np.int32(0))
         if not float(self.state.weight_sum):
             raise DataError(
                 f"{self.data.name} gave no rows (or none with a weight above 0) in epoch {len(self.history) + 1}."
@@ -170,7 +168,7 @@ class Trainer:
     def segment(self, part: Part) -> Segment:
         count = len(part.order) // self.settings.batch_size
         total = self.settings.epochs * (self.feed.steps_per_epoch or 1)
-        first = int(self.state.step) - self.at
+        first = int(self.state.step) - int(self.state.at)
         rate = rates(self.settings.schedule, self.rate * self.plateau(), first, count, total)
         return Segment(part.x, part.y, part.weights, part.order, np.int32(part.rows), rate)
 
@@ -251,7 +249,7 @@ class Trainer:
         path, pass_, sentence = first_not_finite(state.net, self.settings.loss, x, y, jnp.asarray(weights), key)
         message = f"Training stopped in epoch {len(self.history) + 1}, step {step + 1}: {sentence}. {advice(self.rate)}"
         self.problem = NonFinite(path, pass_, len(self.history) + 1, step + 1, message)
-        self.state, self.at = state, bad
+        self.state = state
 
     def find_rate(self) -> None:
         part = next(iter(self.feed.parts(0)))
@@ -280,7 +278,6 @@ class Trainer:
             "fingerprint": self.data.fingerprint,
             "history": [epoch.to_json() for epoch in self.history],
             "part": self.part,
-            "at": self.at,
             "rate": self.rate,
             "found": plain(self.found),
             "best": self.best is not None,
@@ -308,7 +305,7 @@ class Trainer:
         like = {"state": self.state} | ({"best": self.state.net} if about["best"] else {})
         trees = restored(like, arrays, self.checkpoint)
         self.state, self.best = trees["state"], trees.get("best")
-        self.part, self.at, self.rate = about["part"], about["at"], about["rate"]
+        self.part, self.rate = about["part"], about["rate"]
         self.found = about["found"] and RangeTest(
             np.array(about["found"]["rates"]), np.array(about["found"]["losses"]), about["found"]["suggested"]
         )

@@ -38,7 +38,11 @@ def first_not_finite(net: Layer, loss: Loss, x: Any, y: Any, weights: Any, key: 
     for path, gradient in parameters(untapped(result.dnet, net)).items():
         if not finite(gradient):
             return path, "backward", f"the gradient of {path} is not finite"
-    return "", "backward", "the step could not be repeated: every number of the repeated pass is finite"
+    return (
+        "",
+        "step",
+        "the pass is finite, and the optimizer's step takes a weight beyond what float32 holds",
+    )
 
 
 def finite(tree: Any) -> bool:

@@ -33,7 +33,7 @@ class Epoch(Record):
 
 @dataclass(frozen=True)
 class NonFinite(Record):
-    """Where a number first became NaN or infinite. `pass_` is "forward", "loss" or "backward"."""
+    """Where a number first became NaN or infinite. `pass_` is "forward", "loss", "backward" or "step"."""
 
     path: str
     pass_: str
