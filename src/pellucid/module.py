@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox
 import jax
@@ -17,13 +17,25 @@ def static(**settings: Any) -> Any:
     return equinox.field(static=True, **settings)
 
 
+def running(**settings: Any) -> Any:
+    """A field of arrays that training follows and does not learn, such as the mean that a BatchNorm has seen.
+
+    Its part of the blame that `backward` returns is not a gradient but its change, new − old: 0 without a key.
+    """
+    return equinox.field(metadata={"running": True}, **settings)
+
+
 class Layer(equinox.Module):
     """A function with its chain rule: `forward` says what it does, `backward` who is to blame.
 
     Arrays first, then settings marked `static()`. A key means training; no key means inference.
     `backward` receives what `forward` saved and the blame of the output, and returns the blame of the
     input and, in the layer's own type, the blame of every parameter.
+
+    A layer that `reads_lengths` is handed `Sequences` as they are; any other sees their values alone.
     """
+
+    reads_lengths: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, x: Any, *, key: Array | None = None) -> tuple[Any, Any]:
@@ -58,15 +70,29 @@ def path_of(keys: tuple[Any, ...]) -> str:
 
 
 def parameters(net: Any) -> dict[str, Array]:
-    """Every array of a network by its path, in the order of the fields.
+    """Every array of a network that is learned, by its path, in the order of the fields.
 
     Example:
         >>> from pellucid import mlp
         >>> {path: array.shape for path, array in parameters(mlp([3, 1], key=0)).items()}
         {'layers[0].weight': (3, 1), 'layers[0].bias': (1,)}
     """
-    leaves, _ = jax.tree_util.tree_flatten_with_path(net)
+    leaves, _ = jax.tree_util.tree_flatten_with_path(learned(net))
     return {path_of(keys): leaf for keys, leaf in leaves}
+
+
+def with_parameters(net: Layer, arrays: dict[str, Any]) -> Layer:
+    """The network with other arrays at some of its paths."""
+    return jax.tree_util.tree_map_with_path(lambda keys, old: arrays.get(path_of(keys), old), net)
+
+
+def learned(net: Any) -> Any:
+    """The network with None in place of its running statistics."""
+    if not isinstance(net, Layer):
+        return net
+    bare = map_children(net, lambda _, child: learned(child))
+    statistics = {f.name: None for f in dataclasses.fields(net) if f.metadata.get("running")}
+    return rebuild(type(net), {f.name: getattr(bare, f.name) for f in dataclasses.fields(net)} | statistics)
 
 
 def children(layer: Layer) -> dict[str, Layer]:

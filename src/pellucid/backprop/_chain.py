@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import SettingError
 from ..layers import Activation, Sequential
-from ..module import Layer, children, parameters
+from ..module import Layer, children, parameters, with_parameters
 from ..records import Record
 from ._tap import joined, parts, places
 
@@ -143,11 +143,11 @@ def effect_of_input(layer: Layer, x: np.ndarray, unit: int) -> np.ndarray:
 
 def effect_of_weight(layer: Layer, name: str, index: tuple[int, ...], x: Any) -> np.ndarray:
     """dy/dw for the weight at `index` of the parameter `name`, where x is a batch of one example."""
-    leaves, shape = jax.tree.flatten(layer)
-    tangents = [np.zeros(leaf.shape, leaf.dtype) for leaf in leaves]
-    tangents[list(parameters(layer)).index(name)][index] = 1
-    tangent = jax.tree.unflatten(shape, map(jnp.asarray, tangents))
-    return np.asarray(jax.jvp(lambda layer: layer(x), (layer,), (tangent,))[1])[0]
+
+    weight = parameters(layer)[name]
+    tangent = np.zeros(weight.shape, weight.dtype)
+    tangent[index] = 1
+    return np.asarray(jax.jvp(lambda w: with_parameters(layer, {name: w})(x), (weight,), (jnp.asarray(tangent),))[1])[0]
 
 
 def heaviest(slope: np.ndarray, delta: np.ndarray) -> tuple[float, int]:
@@ -183,7 +183,7 @@ def symbols(layers: dict[str, Layer]) -> dict[str, str]:
     """z for what has weights, a for an activation of it, h for anything else, numbered as the textbook does."""
     names, number = {}, 0
     for at, layer in layers.items():
-        weighted = bool(jax.tree.leaves(layer))
+        weighted = bool(parameters(layer))
         number += weighted
         name = f"z{number}" if weighted else f"a{number}" if isinstance(layer, Activation) else f"h{number}"
         while name in names.values():

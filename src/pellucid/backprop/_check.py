@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..layers import Sequences, values_of
 from ..losses import Loss
-from ..module import Layer, parameters
+from ..module import Layer, parameters, with_parameters
 from ..records import Record
 from ._pass import backpropagate
 
@@ -45,15 +46,14 @@ def check_gradient(net: Layer, loss: Loss, x: Any, y: Any, *, samples: int = 25,
     by_path, checked, kinks = {}, 0, 0
     with jax.enable_x64(True):
         net, x, y = jax.tree.map(as_float64, (net, x, y))
-        leaves, shape = jax.tree.flatten(net)
         dnet = jax.jit(lambda net: backpropagate(net, loss, x, y).dnet)(net)
-        gradient = [np.asarray(g) for g in jax.tree.leaves(dnet)]
-        terms = jax.jit(lambda leaves: loss.terms(jax.tree.unflatten(shape, leaves)(x), y))
-        largest = max((float(np.abs(g).max()) for g in gradient if g.size), default=0.0)
-        for n, path in enumerate(parameters(net)):
+        gradients = {path: np.asarray(g) for path, g in parameters(dnet).items()}
+        terms = jax.jit(lambda arrays: judged(loss, with_parameters(net, arrays)(x), y))
+        largest = max((float(np.abs(g).max()) for g in gradients.values() if g.size), default=0.0)
+        for path, g in gradients.items():
             errors = []
-            for index in rng.choice(gradient[n].size, min(samples, gradient[n].size), replace=False):
-                error, kink = compare(terms, leaves, n, index, float(gradient[n].flat[index]), 1e-6 * largest)
+            for index in rng.choice(g.size, min(samples, g.size), replace=False):
+                error, kink = compare(terms, parameters(net), path, index, float(g.flat[index]), 1e-6 * largest)
                 kinks += kink
                 errors += [] if kink else [error]
             checked += len(errors)
@@ -62,17 +62,25 @@ def check_gradient(net: Layer, loss: Loss, x: Any, y: Any, *, samples: int = 25,
     return GradientCheck(by_path.get(where, 0.0), where, by_path, checked, kinks)
 
 
+def judged(loss: Loss, z: Any, y: Any) -> Any:
+    """Every term of the loss, such that their mean is the loss; 0 for the steps of a sequence that do not count."""
+    terms = loss.terms(values_of(z), y)
+    if not isinstance(z, Sequences):
+        return terms
+    share = jnp.broadcast_to(z.mask.reshape(*z.mask.shape, *(1,) * (terms.ndim - 2)), terms.shape)
+    return jnp.where(share, terms, 0) * (terms.size / share.sum())
+
+
 def compare(
-    terms: Callable[[list[Any]], Any], leaves: list[Any], n: int, index: int, got: float, floor: float
+    terms: Callable[[dict[str, Any]], Any], arrays: dict[str, Any], path: str, index: int, got: float, floor: float
 ) -> tuple[float, bool]:
     """The relative error of one weight's gradient at the best step, and whether a kink is in the way."""
-    here = np.asarray(terms(leaves))
+    here = np.asarray(terms(arrays))
 
     def slopes(step: float) -> tuple[np.ndarray, np.ndarray]:
         """From the left and from the right, term by term: a term that the weight does not reach adds no rounding."""
         left, right = (
-            (np.asarray(terms([*leaves[:n], moved(leaves[n], index, h), *leaves[n + 1 :]])) - here) / h
-            for h in (-step, step)
+            (np.asarray(terms(arrays | {path: moved(arrays[path], index, h)})) - here) / h for h in (-step, step)
         )
         return left, right
 

@@ -9,11 +9,11 @@ read costs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from jax import Array
 
-from ..layers import Graph
+from ..layers import Graph, run, values_of
 from ..module import Layer, children, map_children, static
 
 
@@ -37,12 +37,13 @@ class Place(NamedTuple):
 class Tap(Layer):
     """A layer that is listened to: `y = layer(x)`; its blame carries the trace of the pass."""
 
+    reads_lengths: ClassVar[bool] = True
     layer: Layer
     trace: Trace | None = None
 
     def forward(self, x: Any, *, key: Array | None = None) -> tuple[Any, Any]:
-        y, saved = self.layer.forward(x, key=key)
-        return y, (saved, x, y)
+        y, saved = run(self.layer, x, key)
+        return y, (saved, values_of(x), values_of(y))
 
     def backward(self, saved: Any, dy: Any) -> tuple[Any, Tap]:
         inner, x, y = saved
@@ -53,12 +54,13 @@ class Tap(Layer):
 class Listener(Layer):
     """A layer whose forward pass is told to a function: `tell(layer, x, y)`, while shapes are traced or eagerly."""
 
+    reads_lengths: ClassVar[bool] = True
     layer: Layer
     tell: Callable[[Layer, Any, Any], Any] = static()
 
     def forward(self, x: Any, *, key: Array | None = None) -> tuple[Any, Any]:
-        y, saved = self.layer.forward(x, key=key)
-        self.tell(self.layer, x, y)
+        y, saved = run(self.layer, x, key)
+        self.tell(self.layer, x, values_of(y))
         return y, saved
 
     def backward(self, saved: Any, dy: Any) -> tuple[Any, Listener]:

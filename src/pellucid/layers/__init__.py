@@ -8,6 +8,7 @@ from ._flatten import Flatten
 from ._function import Function
 from ._graph import Graph
 from ._mlp import mlp
+from ._sequences import Masking, Sequences, run, values_of
 
 __all__ = [
     "Activation",
@@ -19,10 +20,14 @@ __all__ = [
     "Function",
     "Graph",
     "LogSoftmax",
+    "Masking",
     "Parallel",
     "PlainDropout",
     "Residual",
+    "Sequences",
     "Sequential",
     "Softmax",
     "mlp",
+    "run",
+    "values_of",
 ]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from jax import Array
 from ..errors import SettingError, ShapeError, unknown
 from ..module import Layer, static, subkey
 from ..shapes import located, words
+from ._sequences import like, run, values_of
 
 
 class Sequential(Layer):
@@ -18,6 +19,7 @@ class Sequential(Layer):
     Blame:  dx_i = f_i's backward of dx_{i+1}, from the end to the start.
     """
 
+    reads_lengths: ClassVar[bool] = True
     layers: tuple[Layer, ...]
 
     def __init__(self, layers: Iterable[Layer]):
@@ -26,9 +28,10 @@ class Sequential(Layer):
     def forward(self, x, *, key: Array | None = None):
         saved = []
         for i, layer in enumerate(self.layers):
-            hint = f"the layer before gives {x.shape[-1]} features" if i and getattr(x, "ndim", 0) == 2 else ""
+            last = getattr(values_of(x), "shape", ())
+            hint = f"the layer before gives {last[-1]} features" if i and len(last) == 2 else ""
             with located(f"layers[{i}]", hint):
-                x, kept = layer.forward(x, key=subkey(key, i))
+                x, kept = run(layer, x, subkey(key, i))
             saved.append(kept)
         return x, tuple(saved)
 
@@ -47,6 +50,7 @@ class Residual(Layer):
     Raises: ShapeError where f changes the shape.
     """
 
+    reads_lengths: ClassVar[bool] = True
     layer: Layer
 
     def __init__(self, layer: Layer):
@@ -54,11 +58,12 @@ class Residual(Layer):
 
     def forward(self, x, *, key: Array | None = None):
         with located("layer"):
-            y, saved = self.layer.forward(x, key=key)
-        if y.shape != x.shape:
-            wanted = f"a layer that gives {words(x.shape)}, the shape of its input"
-            raise ShapeError("Residual", wanted, words(y.shape), "change the last layer inside, or use a Graph")
-        return x + y, saved
+            y, saved = run(self.layer, x, key)
+        given, made = values_of(x), values_of(y)
+        if made.shape != given.shape:
+            wanted = f"a layer that gives {words(given.shape)}, the shape of its input"
+            raise ShapeError("Residual", wanted, words(made.shape), "change the last layer inside, or use a Graph")
+        return like(x, given + made), saved
 
     def backward(self, saved, dy):
         dx, dlayer = self.layer.backward(saved, dy)
@@ -74,6 +79,7 @@ class Parallel(Layer):
     Raises: SettingError where there is no layer or no such join; ShapeError where the outputs cannot be joined.
     """
 
+    reads_lengths: ClassVar[bool] = True
     layers: tuple[Layer, ...]
     join: str = static()
 
@@ -89,11 +95,11 @@ class Parallel(Layer):
         outputs, saved = [], []
         for i, layer in enumerate(self.layers):
             with located(f"layers[{i}]"):
-                y, kept = layer.forward(x, key=subkey(key, i))
+                y, kept = run(layer, x, subkey(key, i))
             outputs.append(y)
             saved.append(kept)
         with located("join"):
-            y, joined = JOINS[self.join]().forward(tuple(outputs))
+            y, joined = run(JOINS[self.join](), tuple(outputs), None)
         return y, (tuple(saved), joined)
 
     def backward(self, saved, dy):

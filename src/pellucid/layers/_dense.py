@@ -13,9 +13,10 @@ class Dense(Layer):
 
     Each column of W is one neuron's point of view; its hyperplane is `x · W[:, j] + b[j] = 0`.
 
-    Shapes: x (batch, n_in) -> y (batch, n_out); weight (n_in, n_out); bias (n_out,), or None for none.
+    Shapes: x (batch, n_in) -> y (batch, n_out); weight (n_in, n_out); bias (n_out,), or None for none. With axes
+        between, as in (batch, time, n_in), every step is weighed alike.
     Blame:  dx = dy Wᵀ;  dW = xᵀ dy;  db = Σ_batch dy.
-    Raises: ShapeError where x is not (batch, n_in).
+    Raises: ShapeError where x is not (batch, n_in) or (batch, ..., n_in).
     Example:
         >>> import jax
         >>> Dense.create(3, 2, key=jax.random.key(0))(jax.numpy.ones((5, 3))).shape
@@ -34,9 +35,12 @@ class Dense(Layer):
         return cls(init(key, (n_in, n_out)), zeros(key, (n_out,)) if bias else None)
 
     def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array]:
-        expect(self, x, ("batch", self.weight.shape[0]))
+        n_in = self.weight.shape[0]
+        if getattr(x, "ndim", 0) < 3 or x.shape[-1] != n_in:
+            expect(self, x, ("batch", n_in))
         y = x @ self.weight
         return y if self.bias is None else y + self.bias, x
 
     def backward(self, saved: Array, dy: Array) -> tuple[Array, Dense]:
-        return dy @ self.weight.T, Dense(saved.T @ dy, None if self.bias is None else dy.sum(0))
+        x, rows = saved.reshape(-1, saved.shape[-1]), dy.reshape(-1, dy.shape[-1])
+        return dy @ self.weight.T, Dense(x.T @ rows, None if self.bias is None else rows.sum(0))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 from jax import Array
 
@@ -8,6 +9,7 @@ from ..errors import SettingError, unknown
 from ..module import Layer, static, subkey
 from ..shapes import located
 from ._containers import a_layer, sum_of
+from ._sequences import run
 
 Node = tuple[str, str, tuple[str, ...]]
 INPUT = "input"
@@ -30,6 +32,7 @@ class Graph(Layer):
         [[2.0, -1.0]]
     """
 
+    reads_lengths: ClassVar[bool] = True
     layers: dict[str, Layer]
     nodes: tuple[Node, ...] = static()
 
@@ -42,9 +45,10 @@ class Graph(Layer):
         values, saved = {INPUT: x}, {}
         for i, (node, name, inputs) in enumerate(self.nodes):
             with located(f"layers.{name}", f"node {node!r} reads {', '.join(inputs)}"):
-                values[node], saved[node] = self.layers[name].forward(
+                values[node], saved[node] = run(
+                    self.layers[name],
                     values[inputs[0]] if len(inputs) == 1 else tuple(values[source] for source in inputs),
-                    key=subkey(key, i),
+                    subkey(key, i),
                 )
         return values[self.nodes[-1][0]], saved
 

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from ..backprop import backpropagate, tapped, untapped
+from ..backprop import Pass, backpropagate, tapped, untapped
 from ..losses import Loss
-from ..module import Layer, subkey
+from ..module import Layer, learned, subkey
 from ._watch import measure, watched_paths
 
 
@@ -62,7 +62,8 @@ def start_state(net: Layer, plan: Plan) -> State:
     layers = len(watched_paths(tapped(net))) if plan.watch_every else 0
     zero = jnp.zeros(())
     none = jnp.zeros((), jnp.int32)
-    return State(net, plan.optimizer.init(net), none, none, zero, zero, jnp.zeros((layers, 6)), none, jnp.array(True))
+    memory = plan.optimizer.init(learned(net))
+    return State(net, memory, none, none, zero, zero, jnp.zeros((layers, 6)), none, jnp.array(True))
 
 
 @partial(jax.jit, static_argnames=("plan", "whole"))
@@ -89,10 +90,13 @@ def advance(state: State, segment: Segment, stop: np.integer, key: Array, *, pla
         listening = tapped(state.net)
         result = backpropagate(listening, plan.loss, bx, by, weights=weights, key=subkey(key, state.step))
         gradient = untapped(result.dnet, state.net)
-        extra = searched(plan, state.net, result.loss, gradient, bx, by, weights) if plan.line_search else {}
-        change, memory = plan.optimizer.update(gradient, state.memory, state.net, **extra)
+        slopes = learned(gradient)
+        extra = searched(plan, state.net, result.loss, slopes, bx, by, weights) if plan.line_search else {}
+        change, memory = plan.optimizer.update(slopes, state.memory, learned(state.net), **extra)
         rate = lax.dynamic_index_in_dim(jnp.asarray(segment.rates), i, keepdims=False)
-        net = jax.tree.map(lambda p, c: p + rate.astype(p.dtype) * c, state.net, change)
+        net = jax.tree.map(
+            lambda p, g, c: p + g if c is None else p + rate.astype(p.dtype) * c, state.net, gradient, change
+        )  # running statistics, for which the optimizer has no change, bring their own
         watch_sum, watch_count = state.watch_sum, state.watch_count
         if watched:
             watch_sum, watch_count = watch_sum + measure(listening, result.dnet), watch_count + 1
@@ -138,13 +142,17 @@ def all_finite(tree: Any) -> Array:
 def searched(plan: Plan, net: Any, value: Array, gradient: Any, x: Array, y: Array, weights: Array | None) -> dict:
     """What a line search asks for: the loss as a function of the network, with the layers' own backward."""
 
-    @jax.custom_vjp
-    def loss_of(net: Any) -> Array:
-        return plan.loss.evaluate(net(x), y, weights)[0]
+    def one_pass(given: Any) -> Pass:
+        whole = jax.tree.map(lambda old, new: old if new is None else new, net, given)
+        return backpropagate(whole, plan.loss, x, y, weights=weights)
 
-    def forward(net: Any) -> tuple[Array, Any]:
-        result = backpropagate(net, plan.loss, x, y, weights=weights)
-        return result.loss, result.dnet
+    @jax.custom_vjp
+    def loss_of(given: Any) -> Array:
+        return one_pass(given).loss
+
+    def forward(given: Any) -> tuple[Array, Any]:
+        result = one_pass(given)
+        return result.loss, learned(result.dnet)
 
     loss_of.defvjp(forward, lambda dnet, dy: (jax.tree.map(lambda g: g * dy, dnet),))
     return {"value": value, "grad": gradient, "value_fn": loss_of}

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from ..backprop import backpropagate, tapped, traces, untapped
+from ..layers import Masking
 from ..losses import Loss
-from ..module import Layer, parameters
+from ..module import Layer, parameters, walk
 
 
 def first_not_finite(net: Layer, loss: Loss, x: Any, y: Any, weights: Any, key: Array | None) -> tuple[str, str, str]:
@@ -17,7 +18,8 @@ def first_not_finite(net: Layer, loss: Loss, x: Any, y: Any, weights: Any, key: 
     for path, array in parameters(net).items():
         if not finite(array):
             return path, "forward", f"the parameter {path} is not finite before the step"
-    if not finite(x):
+    padded = any(isinstance(layer, Masking) for _, layer in walk(net))
+    if not finite(x) and not padded:
         return "input", "forward", "the inputs hold NaN or infinite numbers"
     result = backpropagate(tapped(net), loss, x, y, weights=weights, key=key)
     seen = traces(result.dnet)

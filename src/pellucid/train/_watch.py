@@ -11,7 +11,7 @@ from jax import Array
 from ..activations import curve
 from ..backprop import Tap, traces
 from ..layers import Activation
-from ..module import Layer, walk
+from ..module import Layer, learned, walk
 from ..records import Record
 
 SATURATED = 0.01  # a unit counts as saturated where its slope is under one hundredth of the steepest
@@ -59,7 +59,7 @@ def measure(listening: Layer, dnet: Any) -> Array:
 
 
 def ratio(layer: Layer, blame: Any) -> Array | float:
-    weights, gradients = jax.tree.leaves(layer), jax.tree.leaves(blame)
+    weights, gradients = jax.tree.leaves(learned(layer)), jax.tree.leaves(learned(blame))
     if not weights:
         return jnp.nan
     size = sum(jnp.square(w).sum() for w in weights)
