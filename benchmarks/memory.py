@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-
-from train import write
+from measuring import write
 
 ROWS = 200_000  # written at a time
 PROGRAM = """

@@ -8,18 +8,14 @@ benchmarks/RESULTS.md.
 
 from __future__ import annotations
 
-import argparse
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 import warnings
-from datetime import date
-from importlib.metadata import version
 from itertools import pairwise
-from pathlib import Path
+
+from measuring import arguments, measure, pinned, write
 
 CASES = {  # sizes, batch size, steps in an epoch, the ratios asked for
     "2-16-16-1, batch 32": ([2, 16, 16, 1], 32, 2048, {"torch eager": 20.0}),
@@ -32,14 +28,6 @@ CASES = {  # sizes, batch size, steps in an epoch, the ratios asked for
     "784-1024-1024-10, batch 256": ([784, 1024, 1024, 10], 256, 24, {"torch eager": 1.25}),
 }
 NAMED = "pellucid"
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--write", action="store_true")
-    return parser.parse_args()
 
 
 def ours(sizes, batch, x, y, watch=64):
@@ -138,18 +126,6 @@ def matrix_rate(sizes, batch):
     return run
 
 
-def measure(contenders, rounds):
-    """The seconds of interleaved rounds, every other one in reverse order, after one that does not count."""
-    times = {name: [] for name in contenders}
-    for i in range(rounds + 1):
-        for name, run in sorted(contenders.items(), reverse=i % 2 == 1):
-            time.sleep(0.3)  # threads of the one before go on spinning for a while
-            seconds = run()
-            if i:
-                times[name].append(seconds)
-    return times
-
-
 def first_epoch(sizes, batch, x, y):
     """Seconds to the end of the first epoch in a fresh process: importing, and then compiling and training."""
     code = (
@@ -187,13 +163,10 @@ def startup(rounds):
 
 
 def main():
-    options = arguments()
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
-    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    options = arguments(__doc__).parse_args()
+    pinned(options.threads)
     import numpy as np
-    import torch
 
-    torch.set_num_threads(options.threads)
     lines = [f"### {options.threads} thread{'s' * (options.threads > 1)}, {options.rounds} rounds", ""]
     lines += ["| network | contender | µs per step | pellucid is faster by | asked |", "|---|---|---|---|---|"]
     extra = []
@@ -239,20 +212,6 @@ def main():
             print(extra[-1])
     if options.write:
         write("Training", [*lines, "", *extra])
-
-
-def write(section: str, lines: list[str]) -> None:
-    """Append a dated table to RESULTS.md, with the machine and the versions."""
-    path = Path(__file__).with_name("RESULTS.md")
-    cpu = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        "",
-    )
-    packages = ", ".join(f"{p} {version(p)}" for p in ("pellucid", "jax", "optax", "torch", "scikit-learn", "numpy"))
-    machine = f"{cpu or platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    head = f"## {section}, {date.today()}\n\n{machine}, {packages}.\n"
-    before = path.read_text() if path.exists() else "# Measured\n"
-    path.write_text("\n".join([before.rstrip(), "", head, *lines, ""]))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ ASK = {
     "predict": ["predict", "last", "table.csv"],
     "blame": ["blame", "last", "--row", "3"],
     "summary": ["summary", "last"],
+    "neuron": ["neuron", "last", "layers[0]", "1"],
     "report": ["report", "last", "--out", "again.html"],
 }
 

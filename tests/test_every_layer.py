@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from layer_cases import basic
+from layer_cases import attention, augment, basic, conv, dropout, local, norm, pool, recurrent
 from layer_cases.case import Case
 from pellucid import layers
 from pellucid.activations import CURVES
@@ -19,6 +19,7 @@ from pellucid.layers import (
     Activation,
     Dropout,
     Function,
+    GaussianNoise,
     Graph,
     Parallel,
     PlainDropout,
@@ -29,7 +30,17 @@ from pellucid.layers import (
 from pellucid.module import Layer, learned, parameters
 from pellucid.store import load, save
 
-CASES: dict[str, Case] = basic.CASES
+CASES: dict[str, Case] = (
+    basic.CASES
+    | conv.CASES
+    | augment.CASES
+    | dropout.CASES
+    | attention.CASES
+    | norm.CASES
+    | local.CASES
+    | pool.CASES
+    | recurrent.CASES
+)
 
 
 @pytest.fixture(autouse=True)
@@ -85,15 +96,15 @@ def test_backward_meets_finite_differences(case):
     _, dx, dlayer = one_pass(case, case.layer, x)
     rng = np.random.default_rng(2)
     for _ in range(3):
-        way = jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape)), (case.layer, x))
+        way = jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape)), (learned(case.layer), x))
         way = way if case.moves else (way[0], jax.tree.map(jnp.zeros_like, x))
         ahead, behind = (
             (values_of(y) * blame_at(values_of(y).shape)).sum()
             for s in (h, -h)
-            for layer, moved in [jax.tree.map(lambda a, d, s=s: a + s * d, (case.layer, x), way)]
+            for layer, moved in [jax.tree.map(lambda a, d, s=s: a if d is None else a + s * d, (case.layer, x), way)]
             for y in [layer.forward(moved, key=case.key)[0]]
         )
-        pairs = zip(*map(jax.tree.leaves, ((learned(dlayer), dx), (learned(way[0]), way[1]))), strict=True)
+        pairs = zip(*map(jax.tree.leaves, ((learned(dlayer), dx), way)), strict=True)
         slope = sum(jnp.vdot(g, d) for g, d in pairs)
         np.testing.assert_allclose((ahead - behind) / (2 * h), slope, rtol=1e-7, atol=1e-8)
 
@@ -180,7 +191,7 @@ def test_a_wrong_shape_is_refused_with_the_layer_and_its_path(name):
 HEADINGS = ["Shapes", "Blame", "Units", "Raises", "Source", "Example"]
 CONTAINERS = {Sequential, Residual, Parallel, Graph}
 REFUSING = {type(case.layer) for case in CASES.values() if case.bad is not None} - {Sequential}
-REFUSING |= {Activation, Dropout, PlainDropout}  # their settings
+REFUSING |= {Activation, GaussianNoise, Dropout, PlainDropout}  # their settings
 
 
 @pytest.mark.parametrize("kind", {type(case.layer): None for case in CASES.values()}, ids=lambda kind: kind.__name__)

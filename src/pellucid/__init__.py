@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from . import activations, errors, initializers, layers, losses
     from ._api import fit, load, open_run, runs, save, with_data, write_report
     from .backprop import blame, summary, unit_variance
+    from .insight import attention, dropout_scale, filters, gates, neuron, signal
     from .layers import mlp
     from .module import parameters
 
 _HOMES = {
     "_api": ("fit", "load", "open_run", "runs", "save", "with_data", "write_report"),
     "backprop": ("blame", "summary", "unit_variance"),
+    "insight": ("attention", "dropout_scale", "filters", "gates", "neuron", "signal"),
     "layers": ("mlp",),
     "module": ("parameters",),
 }
@@ -23,18 +25,24 @@ _MODULES = ("activations", "errors", "initializers", "layers", "losses")
 __version__ = "0.1.0"
 __all__ = [
     "activations",
+    "attention",
     "blame",
+    "dropout_scale",
     "errors",
+    "filters",
     "fit",
+    "gates",
     "initializers",
     "layers",
     "load",
     "losses",
     "mlp",
+    "neuron",
     "open_run",
     "parameters",
     "runs",
     "save",
+    "signal",
     "summary",
     "unit_variance",
     "with_data",

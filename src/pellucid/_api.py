@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,10 +17,22 @@ import optax
 from . import losses, store
 from .doctor import Doctor, Finding
 from .errors import DataError, PellucidError, SettingError, StoreError
-from .layers import mlp
+from .layers import convnet, mlp, recurrent_net, values_of
 from .module import Layer
 from .records import plain
-from .train import BUNDLED, Data, NonFinite, Preprocess, RangeTest, Run, Settings, bundled, epoch_from_json, open_data
+from .train import (
+    BUNDLED,
+    Data,
+    NonFinite,
+    Preprocess,
+    RangeTest,
+    Run,
+    Settings,
+    bundled,
+    epoch_from_json,
+    open_data,
+    unit,
+)
 from .train import fit as train
 
 MODEL, CHECKPOINT, REPORT = "model.safetensors", "checkpoint.safetensors", "report.html"
@@ -38,6 +51,8 @@ def fit(
     batch_size: int = 32,
     validation: Any = 0.2,
     weights: Any = None,
+    size: int | Sequence[int] | None = None,
+    augment: Sequence[str] = (),
     class_weight: str | Mapping[Any, float] | None = None,
     weight_decay: float = 0.0,
     l1: float = 0.0,
@@ -55,10 +70,12 @@ def fit(
 ) -> Run:
     """Train a network on data and watch it learn.
 
-    `net` is a layer, or the sizes of the hidden layers ([64, 64]; None for those), which are given inputs and outputs
-    to suit the data. `data` is a pair of arrays `(x, y)`, a data frame or file with `target=` the column to predict, an
-    `.npz` file with x and y, or batches `(x, y)` from an iterable or a function that makes an iterator. `loss` is
-    chosen from the target where it is not given.
+    `net` is a layer, or the sizes of the hidden layers (None for the usual ones), which are given inputs and outputs to
+    suit the data: an `mlp` for a table, a `convnet` for images, a `recurrent_net` for sequences; `augment` is for these
+    two. `data` is a pair of arrays `(x, y)`, a data frame or file with `target=` the column to predict, an `.npz` file
+    with x and y, a folder with a folder of images for each class (brought to one `size`), or batches `(x, y)` from an
+    iterable or a function that makes an iterator. Images in bytes are seen as fractions of 255; x may be a list of
+    sequences of different lengths. `loss` is chosen from the target where it is not given.
 
     A fifth of the rows is held out to judge by (`validation=` a share, data of the same form, or None). With
     `runs="runs"` the run is kept in that folder, with a checkpoint every `checkpoint_seconds`, and `resume=ID` (or
@@ -75,9 +92,21 @@ def fit(
     given = losses.loss(loss) if loss is not None else None
     rows, target, title = named(data, target)
     opened = open_data(
-        rows, target, task=task, loss_targets=given and given.targets, weights=weights, validation=validation, seed=seed
-    )
-    net, criterion = suited(net, given, opened, seed)
+        rows, target, task=task, loss_targets=given and given.targets, weights=weights, validation=validation,
+        seed=seed, net=net if isinstance(net, Layer) else None, size=size,
+    )  # fmt: skip
+    source = {
+        "path": str(data) if isinstance(data, str | Path) else None,
+        "target": target,
+        "task": task,
+        "weights": weights if isinstance(weights, str) else None,
+        "validation": validation if isinstance(validation, int | float | str) else None,
+        "seed": seed,
+        "hidden": None if isinstance(net, Layer) else sizes_for(net, opened),
+        "augment": list(augment),
+        "size": size,
+    }
+    net, criterion = suited(net, given, opened, seed, augment)
     table = (
         tuple(sorted((str(k), float(v)) for k, v in class_weight.items()))
         if isinstance(class_weight, Mapping)
@@ -88,14 +117,6 @@ def fit(
         shuffle, seed, watch_every,
     )  # fmt: skip
     options = {"watchers": [Doctor()], "progress": progress, "checkpoint_seconds": checkpoint_seconds}
-    source = {
-        "path": str(data) if isinstance(data, str | Path) else None,
-        "target": target,
-        "task": task,
-        "weights": weights if isinstance(weights, str) else None,
-        "validation": validation if isinstance(validation, int | float | str) else None,
-        "seed": seed,
-    }
     if runs is None and resume is None:
         return replace(train(net, opened, settings, **options), source=source)
     return kept_fit(
@@ -166,33 +187,51 @@ def named(data: Any, target: str | None) -> tuple[Any, str | None, str | None]:
 
 
 def suited(
-    net: Layer | Sequence[int] | None, loss: losses.Loss | None, data: Data, seed: int
+    net: Layer | Sequence[int] | None, loss: losses.Loss | None, data: Data, seed: int, augment: Sequence[str] = ()
 ) -> tuple[Layer, losses.Loss]:
     """A network with the inputs and outputs this data needs, and the loss for its target."""
     classes = len(data.preprocess.target.classes)
-    one = data.sample.x[:1]
+    one = unit(data.sample.x[:1])
     if isinstance(net, Layer):
+        if augment:
+            raise SettingError("augment is for a network made here: put RandomShift() and the like into your own.")
         if loss is None:
-            shape = jax.eval_shape(lambda net, x: net(x), net, one).shape
+            shape = jax.eval_shape(lambda net, x: values_of(net(x)), net, one).shape
             loss = losses.loss(
                 "squared_error" if not classes else "binary_cross_entropy" if shape[-1] == 1 else "cross_entropy"
             )
         return net, loss
-    hidden = [64, 64] if net is None else list(net)
-    if any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in hidden):
-        raise SettingError(f"The sizes of the hidden layers are whole numbers above 0, as in [64, 64]; got {hidden}.")
     loss = loss or losses.loss(
         "squared_error" if not classes else "binary_cross_entropy" if classes == 2 else "cross_entropy"
     )
-    if one.ndim != 2:
-        raise SettingError(
-            f"Rows of shape {one.shape[1:]} need a network of your own, such as Sequential([Flatten(), …])."
-        )
-    single = loss.targets in ("binary", "signs")
-    outputs = (
-        1 if classes and single else classes or data.sample.y.reshape(len(data.sample.y), -1).shape[1] * loss.outputs
-    )
-    return mlp([one.shape[1], *hidden, outputs], key=seed), loss
+    single, steps = loss.targets in ("binary", "signs"), data.preprocess.target.steps
+    numbers = math.prod(data.sample.y.shape[1 + steps :])
+    outputs = 1 if classes and single else classes or numbers * loss.outputs
+    hidden, shape, form = sizes_for(net, data), one.shape[1:], data.preprocess.form
+    if form and form.name == "sequences":
+        n_in = form.tokens or shape[-1]
+        options: dict[str, Any] = {"tokens": bool(form.tokens), "every_step": steps, "augment": augment}
+        return recurrent_net(n_in, outputs, key=seed, hidden=hidden, **options), loss
+    if len(shape) == 3:
+        return convnet(shape, outputs, key=seed, channels=hidden, augment=augment), loss
+    if augment:
+        raise SettingError("augment is for images and sequences: a table has no places to shift.")
+    return mlp([shape[0], *hidden, outputs], key=seed), loss
+
+
+def sizes_for(given: Sequence[int] | None, data: Data) -> list[int]:
+    """The sizes of the hidden layers, or the usual ones for this data: channels for images, halved as often as it takes
+    to come from their sides to 8 at most."""
+    form = data.preprocess.form
+    if given is None and form and form.name == "sequences":
+        return [64]
+    if given is None and form and len(form.shape) == 3:
+        side = max(form.shape[:2])
+        return [32, 64, 128, 128, 128, 128][: max(2, math.ceil(math.log2(side / 8)))]
+    hidden = [64, 64] if given is None else list(given)
+    if any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in hidden):
+        raise SettingError(f"The sizes of the hidden layers are whole numbers above 0, as in [64, 64]; got {hidden}.")
+    return hidden
 
 
 def save(path: str | Path, what: Layer | Run) -> Path:

@@ -36,6 +36,7 @@ command(
     "pellucid fit iris",
     "pellucid fit data.csv --target price --hidden 32,32 --epochs 50 --early-stop 5",
     "pellucid fit digits --learning-rate find --optimizer adamw --schedule cosine",
+    "pellucid fit photos --size 64 --augment shift,flip",
     "pellucid fit data.csv --target price --resume last",
 )(_train.fit)
 command(
@@ -43,10 +44,12 @@ command(
     "pellucid predict last new.csv",
     "pellucid predict last new.csv --out answers.csv",
     "pellucid predict last iris --json",
+    "pellucid predict last photo.jpg",
 )(_ask.predict)
 command(main, "pellucid evaluate last", "pellucid evaluate last new.csv --json")(_ask.evaluate)
 command(main, "pellucid blame last --row 12", "pellucid blame last --row 0 --parameter layers[0].weight")(_ask.blame)
 command(main, "pellucid summary last", "pellucid summary model.safetensors --shape 1,64")(_ask.summary)
+command(main, "pellucid neuron last layers[0] 3", "pellucid neuron last layers[0] 3 --out unit.png")(_ask.neuron)
 command(main, "pellucid report last", "pellucid report last --out story.html")(_ask.report)
 command(main, "pellucid runs", "pellucid runs --limit 5 --json")(_runs.runs)
 command(main, "pellucid show last", "pellucid show runs/20260131-142501-iris-a1b2")(_runs.show)

@@ -6,7 +6,31 @@ import numpy as np
 import pytest
 
 import pellucid as pl
-from pellucid.layers import Activation, Add, Dense, Flatten, Function, Graph, Residual, Sequential
+from pellucid.errors import SettingError
+from pellucid.layers import (
+    LSTM,
+    Activation,
+    Add,
+    AvgPool,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    Dense,
+    Embedding,
+    Flatten,
+    Function,
+    GlobalAveragePool,
+    Graph,
+    MaxPool,
+    MultiHeadAttention,
+    Parallel,
+    Residual,
+    Sequential,
+    Upsample,
+)
+
+KEY = jax.random.key(0)
 
 
 def test_counts_are_those_worked_out_by_hand():
@@ -98,6 +122,107 @@ def test_a_convolution_uses_its_kernel_at_every_position():
 def test_without_an_input_it_is_as_wide_as_the_first_weight():
     assert pl.summary(Sequential([Activation("relu"), Dense.create(6, 4, key=jax.random.key(0))])).input == (1, 6)
     assert pl.summary(Activation("relu")).input == (1, 1)
+
+
+def test_multiply_adds_are_those_of_the_geometry_however_a_layer_is_lowered():
+    def macs(layer, shape):
+        return pl.summary(layer, shape).macs
+
+    assert macs(Conv2d.create(6, 12, 3, key=KEY), (2, 10, 9, 6)) == 8 * 7 * 3 * 3 * 6 * 12
+    assert macs(Conv2d.create(6, 12, 3, key=KEY, groups=3), (2, 10, 9, 6)) == 8 * 7 * 3 * 3 * 2 * 12
+    assert macs(Conv2d.create(6, 6, 3, key=KEY, groups=6, padding="same", stride=2), (2, 10, 9, 6)) == 5 * 5 * 3 * 3 * 6
+    assert macs(ConvTranspose1d.create(4, 2, 4, key=KEY, stride=2), (3, 10, 4)) == 10 * 4 * 4 * 2
+    assert macs(LSTM.create(3, 5, key=KEY), (2, 7, 3)) == 7 * (3 + 5) * 4 * 5
+    assert macs(MultiHeadAttention.create(8, 2, key=KEY), (2, 7, 8)) == 7 * 8 * 4 * 8 + 2 * 7 * 7 * 8
+
+
+def test_the_receptive_field_grows_through_windows_strides_and_dilations():
+    net = Sequential(
+        [
+            Conv2d.create(1, 2, 3, key=KEY),
+            MaxPool((2, 2)),
+            Activation("relu"),
+            Residual(Conv2d.create(2, 2, 3, key=KEY, padding="same", dilation=(1, 2))),
+            AvgPool((3, 3), 2),
+            Upsample(2),
+            GlobalAveragePool(),
+        ]
+    )
+    rows = pl.summary(net, (1, 28, 20, 1)).rows
+    assert [row.receptive_field for row in rows] == [(3, 3), (4, 4), (4, 4), (8, 12), (12, 16), (12, 16), (28, 20)]
+    assert [row.step for row in rows[:6]] == [(1, 1), (2, 2), (2, 2), (2, 2), (4, 4), (2, 2)]
+
+
+def test_the_receptive_field_is_what_the_gradient_reaches():
+    net = Sequential(
+        [
+            Conv1d.create(1, 2, 3, key=KEY, stride=2),
+            Parallel([Conv1d.create(2, 1, 3, key=KEY, padding="same", dilation=2), Activation("tanh")]),
+            ConvTranspose1d.create(3, 2, 4, key=KEY, stride=2),
+            Upsample(3, "linear"),
+            AvgPool(2, 1),
+        ]
+    )
+    x = jnp.sin(jnp.arange(80.0)).reshape(1, 80, 1)
+    last = pl.summary(net, x).rows[-1]
+    seen = jax.jacobian(lambda x: net(x)[0, :, 0])(x)[:, 0, :, 0] != 0
+    middle = seen[80:160]
+    assert max(int(row.nonzero()[0].max() - row.nonzero()[0].min()) + 1 for row in middle) == last.receptive_field[0]
+    first = [int(row.nonzero()[0].min()) for row in middle]
+    np.testing.assert_allclose((first[-1] - first[5]) / (len(first) - 6), last.step[0], rtol=0.1)
+
+
+def test_whole_numbers_and_steps_are_seen_too_and_behind_an_unknown_function_nothing_is_said():
+    net = Sequential(
+        [
+            Embedding.create(10, 4, key=KEY),
+            Conv1d.create(4, 3, 5, key=KEY),
+            LSTM.create(3, 6, key=KEY),
+            Function(jnp.tanh),
+            Dense.create(6, 2, key=KEY),
+        ]
+    )
+    table = pl.summary(net, np.zeros((2, 30), np.int32))
+    assert table.error is None
+    assert [row.receptive_field for row in table.rows] == [(1,), (5,), (30,), None, None]
+    assert pl.summary(net, (2, 30)).rows == table.rows
+    assert pl.summary(pl.mlp([3, 2], key=0)).rows[0].receptive_field is None
+
+
+def test_running_statistics_are_counted_apart():
+    table = pl.summary(Sequential([Conv2d.create(1, 2, 3, key=KEY), BatchNorm.create(2)]), (1, 8, 8, 1))
+    assert (table.parameters, table.running, table.bytes) == (20 + 4, 4, 4 * (20 + 4 + 4))
+    assert [(row.parameters, row.running) for row in table.rows] == [(20, 0), (4, 4)]
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (Conv2d.create(2, 3, 3, key=KEY, groups=1), "(1, 28, 28, 2)"),
+        (Embedding.create(5, 3, key=KEY), "(1, 100)"),
+        (LSTM.create(3, 5, key=KEY), "(1, 100, 3)"),
+    ],
+    ids=["picture", "whole numbers", "steps"],
+)
+def test_an_input_that_the_first_weight_leaves_open_is_asked_for(layer, shape):
+    kind = type(layer).__name__
+    with pytest.raises(SettingError) as refused:
+        pl.summary(Sequential([Activation("relu"), layer, Dense.create(3, 2, key=KEY)]))
+    assert f"that of a {kind}, does not say" in str(refused.value)
+    assert str(refused.value).endswith(f"pl.summary(net, {shape}).")
+
+
+def test_text_and_page_show_what_there_is_to_show():
+    plain = pl.summary(pl.mlp([3, 2], key=0))
+    net = Sequential([Conv2d.create(1, 2, (3, 2), key=KEY, stride=(1, 2)), BatchNorm.create(2), Flatten()])
+    said = pl.summary(net, (1, 32, 32, 1))
+    for word in ("without sharing", "sees of the input", "running"):
+        assert word in str(said)
+        assert word in said._repr_html_()
+        assert word not in str(plain) + plain._repr_html_()
+    assert "3 × 2, step 1 × 2" in str(said)
+    assert "  all" in str(said)
+    assert f"{30 * 16 * 14:,}" in str(said)
 
 
 def test_a_summary_is_json():

@@ -105,12 +105,12 @@ def test_neurons_in_own_units_give_the_networks_pre_activation(regression):
     columns = {"age": held["age"].to_numpy(), "noise": held["noise"].to_numpy()}
     own, bias = regression.preprocess.original_units(dense.weight, dense.bias)
     for unit in found.units:
-        assert unit.bias == pytest.approx(bias[unit.unit])
-        assert unit.positive == pytest.approx((z[:, unit.unit] > 0).mean())
+        assert unit.bias == pytest.approx(bias[unit.index])
+        assert unit.margins.positive == pytest.approx((z[:, unit.index] > 0).mean())
         by_name = {term.name: term for term in unit.terms}
         for name in by_name.keys() & columns.keys():
             place = regression.preprocess.input_names.index(name)
-            assert by_name[name].weight == pytest.approx(own[place, unit.unit])
+            assert by_name[name].weight == pytest.approx(own[place, unit.index])
             assert by_name[name].unit == f"per unit of {name}"
 
 

@@ -74,7 +74,7 @@ def test_a_network_of_other_layers_is_named_and_not_described(regression):
     wide = len(regression.preprocess.input_names)
     net = Sequential([Residual(Dense.create(wide, wide, key=key)), Dense.create(wide, 1, key=key)])
     other = dataclasses.replace(regression, net=net)
-    assert "not a Dense layer" in neurons(other).note
+    assert neurons(other).units[0].path == "layers[0].layer"
     assert "pl.fit(net, table, target='price', " in reproduction(other, other.data).python
     assert reproduction(other, other.data).command is None
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pellucid.errors import SettingError
-from pellucid.layers import Dense, Dropout, PlainDropout, Sequential
+from pellucid.layers import ChannelDropout, Dense, Dropout, PlainDropout, Sequential
 
 KEY = jax.random.key(0)
 N = 200_000
@@ -31,6 +31,19 @@ def test_without_rescaling_the_tested_output_is_too_large_by_one_over_the_share_
     np.testing.assert_allclose(Dropout(p).forward(x, key=KEY)[0], same, rtol=1e-6)
 
 
+@pytest.mark.parametrize("between", [(9,), (5, 4), (2, 3, 4)], ids=["time", "picture", "volume"])
+def test_a_channel_is_left_out_at_all_its_places_and_examples_differ(between):
+    x = jnp.ones((40, *between, 50))
+    y, saved = ChannelDropout(0.3).forward(x, key=KEY)
+    mask = np.asarray(y).reshape(40, -1, 50)
+    np.testing.assert_array_equal(mask, np.broadcast_to(mask[:, :1], mask.shape))
+    assert len({row.tobytes() for row in mask[:, 0]}) == 40
+    np.testing.assert_allclose(np.unique(mask), [0, 1 / 0.7], rtol=1e-6)
+    assert abs((mask[:, 0] == 0).mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / 2000)
+    assert saved.size == 2000  # one number for each channel, not for each place
+    np.testing.assert_array_equal(ChannelDropout(0.3).backward(saved, x)[0], y)
+
+
 @pytest.mark.parametrize("kind", [Dropout, PlainDropout])
 def test_blame_reaches_only_the_units_that_spoke(kind):
     x = jnp.ones((3, 40))
@@ -40,14 +53,14 @@ def test_blame_reaches_only_the_units_that_spoke(kind):
     assert 0 < (y == 0).sum() < y.size
 
 
-@pytest.mark.parametrize("kind", [Dropout, PlainDropout])
+@pytest.mark.parametrize("kind", [Dropout, ChannelDropout, PlainDropout])
 def test_no_share_and_no_key_leave_the_input_as_it_is(kind):
-    x = jnp.arange(6.0)
+    x = jnp.arange(6.0).reshape(1, 2, 3)
     assert kind(0.0).forward(x, key=KEY)[0] is x
     assert kind(0.5)(x) is x
 
 
-@pytest.mark.parametrize("kind", [Dropout, PlainDropout])
+@pytest.mark.parametrize("kind", [Dropout, ChannelDropout, PlainDropout])
 @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5, float("nan")])
 def test_a_share_that_cannot_be_is_refused(kind, p):
     with pytest.raises(SettingError, match=f"0 ≤ p < 1, got p={p}"):

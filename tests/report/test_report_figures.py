@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from pellucid.backprop import blame
 from pellucid.errors import SettingError
-from pellucid.insight import Calibration, Verdict
-from pellucid.layers import Dense, Residual, Sequential, mlp
+from pellucid.insight import Calibration, Verdict, attention, dropout_scale, filters, gates, signal
+from pellucid.layers import LSTM, Dense, MultiHeadAttention, Residual, Sequential, mlp
 from pellucid.report import figure
 from pellucid.report._figures import FIGURES
 from pellucid.report._svg import svg_of
@@ -21,6 +21,7 @@ from pellucid.train import Evaluation, RangeTest
 def drawings(classified, regressed):
     """Every kind of picture there is, from a real record: (name, record, options)."""
     c, r = classified, regressed
+    small = mlp([2, 3, 3, 1], key=0, dropout=0.5)
     check = blame(mlp([2, 3, 1], key=0), np.ones((4, 2)), np.zeros((4, 1)), loss="squared_error").check(samples=3)
     return [
         ("Run curves", c.run, {}),
@@ -36,9 +37,16 @@ def drawings(classified, regressed):
         ("Blame network", c.blame, {"kind": "network", "names": c.run.preprocess.input_names}),
         ("Neurons weights", c.neurons, {}),
         ("Neurons weights", r.neurons, {}),
-        ("Neuron weights", c.neurons.units[0], {}),
-        ("Neuron weights", r.neurons.units[0], {}),
+        ("Neuron page", c.neurons.units[0], {}),
+        ("Neuron page", r.neurons.units[0], {}),
+        ("Neuron weights", c.neurons.units[0], {"kind": "weights"}),
+        ("Neuron weights", r.neurons.units[0], {"kind": "weights"}),
+        ("Filters grid", filters(r.run, "layers[0]"), {}),
         ("GradientCheck errors", check, {}),
+        ("Propagation depth", signal(small, np.ones((4, 2)), np.zeros((4, 1)), "mse"), {}),
+        ("DropoutScale ratio", dropout_scale(small, np.ones((4, 2)), passes=9), {}),
+        ("Gates strip", gates(LSTM.create(2, 3, key=jax.random.key(0)), np.ones((1, 4, 2))), {}),
+        ("Attention heads", attention(MultiHeadAttention.create(4, 2, key=jax.random.key(0)), np.ones((1, 3, 4))), {}),
     ]
 
 
@@ -141,7 +149,7 @@ def test_a_network_that_is_no_chain_of_dense_layers_is_drawn_by_depth_only():
 
 
 def test_a_record_without_a_picture_says_which_have_one():
-    with pytest.raises(SettingError, match="A Verdict has no picture; these have: Blame"):
+    with pytest.raises(SettingError, match=r"A Verdict has no picture; these have: .*Blame"):
         figure(Verdict("r2", "mean", 0.0, 0.0, 0.0, "better"))
 
 

@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 
 from pellucid.backprop import Blame, GradientCheck, summary
-from pellucid.insight import Facts
-from pellucid.layers import mlp
+from pellucid.insight import Facts, dropout_scale, signal
+from pellucid.layers import Dropout, PlainDropout, Sequential, mlp
 from pellucid.report import html, text
 from pellucid.train import Evaluation
 
@@ -55,6 +55,25 @@ def test_a_gradient_check_is_one_line():
     assert "\n" not in said
     assert said.startswith("The gradient agrees with finite differences")
     assert text(GradientCheck(0.5, "w", {}, 4, 0, 1e-6)).startswith("The gradient DIFFERS")
+
+
+def test_a_signal_is_told_by_its_verdicts_and_layer_by_layer():
+    found = signal(mlp([40] * 6 + [1], key=0), np.ones((9, 40)), np.zeros((9, 1)), "mse", init="lecun_normal")
+    said = text(found).splitlines()
+    assert said[0] == f"Signal {found.forward.verdict}"
+    assert said[1] == f"Blame {found.backward.verdict}"
+    assert "by the initializer's law ×0.5" in said[2]
+    assert "the variance goes to" in said[4]
+    assert len(said) == 7 + 6
+    assert f"{found.layers[2].blame:.2e}" in said[9]
+
+
+def test_the_scale_of_dropout_is_told_with_the_first_layer_that_is_off():
+    net = Sequential([Dropout(0.5), PlainDropout(0.5)])
+    said = text(dropout_scale(net, np.ones((9, 400)), seed=1)).splitlines()
+    assert said[0] == "Over 128 passes in training, in testing 1 of 2 outputs have another scale, first layers[1]"
+    assert "×1.00" in said[3] or "×0.99" in said[3]
+    assert "×2.0" in said[4] or "×1.9" in said[4]
 
 
 def test_a_neuron_is_told_in_own_units(classified):

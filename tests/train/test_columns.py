@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pellucid.errors import DataError, StoreError
 from pellucid.train._columns import Preprocess, recognise
 from pellucid.train._files import table
+from pellucid.train._forms import Form
 from pellucid.train._target import Target
 
 PEOPLE = pl.DataFrame(
@@ -332,7 +333,7 @@ def test_targets_come_from_the_table_or_alone(fitted):
 
 
 def test_arrays_are_taken_as_they_are():
-    made = Preprocess((), Target.of_array(np.array([0, 1])), shape=(2, 2))
+    made = Preprocess((), Target.of_array(np.array([0, 1])), form=Form("numbers", (2, 2)))
     x = np.arange(8).reshape(2, 2, 2)
     np.testing.assert_array_equal(made.transform(x), x.astype(np.float32), strict=True)
     assert made.input_names == ("x[0, 0]", "x[0, 1]", "x[1, 0]", "x[1, 1]")

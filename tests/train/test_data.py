@@ -293,7 +293,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         ("a.parquet", "a.parquet cannot be read"),
         ("a.jsonl", "a.jsonl cannot be read"),
         ("a.xlsx", "save it as one of .csv"),
-        ("", "save it as one of .csv"),
+        ("", "holds no images"),
     ):
         with pytest.raises(DataError, match=words):
             open_data(tmp_path / name, "b")

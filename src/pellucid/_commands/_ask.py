@@ -1,14 +1,15 @@
-"""The commands that ask a trained network: `predict`, `evaluate`, `blame`, `summary` and `report`."""
+"""The commands that ask a trained network: `predict`, `evaluate`, `blame`, `summary`, `neuron` and `report`."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import SettingError
+from ..errors import DataError, SettingError
 from ._command import FOUND, GOOD, Answer, note, runs_option
 from ._places import read_rows, shown
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     import polars
 
     from ..backprop import Blame
+    from ..module import Layer
     from ..train import Evaluation, Run
 
+PICTURES = (".png", ".svg", ".pdf")
 SHORT = 10  # rows of a table on a terminal
 
 
@@ -26,7 +29,7 @@ SHORT = 10  # rows of a table on a terminal
 @click.option("--out", type=Path, metavar="FILE", help="Write all rows to a .csv, .jsonl or .parquet file.")
 @runs_option
 def predict(run: str, file: str, out: Path | None, root: str) -> Answer:
-    """The answers of RUN for every row of FILE, in its order.
+    """The answers of RUN for every row of FILE, in its order; or for an image, or every image of a folder.
 
     Classes come with their probabilities. On a terminal the first rows are shown; a pipe gets all of them as CSV.
     What the network had not seen in training is noted on stderr.
@@ -34,11 +37,12 @@ def predict(run: str, file: str, out: Path | None, root: str) -> Answer:
     from .._api import open_run
 
     trained = open_run(run, root)
-    rows = read_rows(file).x
-    x, unseen = trained.preprocess.transform_noted(rows)
+    preprocess = trained.preprocess
+    rows = read_rows(file, preprocess, targets=False)
+    x, unseen = (preprocess.kept(rows.x), ()) if preprocess.form else preprocess.transform_noted(rows.x)
     for line in unseen:
         note(line)
-    table = answers(trained, x)
+    table = answers(trained, x, rows.files)
     if out:
         write_table(out, table)
         return Answer(f"{table.height:,} rows: {out}", {"rows": table.height, "out": out})
@@ -49,8 +53,8 @@ def predict(run: str, file: str, out: Path | None, root: str) -> Answer:
     return Answer(aligned(table[:SHORT]) + more, document)
 
 
-def answers(trained: Run, x: Any) -> polars.DataFrame:
-    """A row for each row: the prediction, and for classes the probability of each."""
+def answers(trained: Run, x: Any, files: Sequence[str] = ()) -> polars.DataFrame:
+    """A row for each row: its file, the prediction, and for classes the probability of each."""
     import jax.numpy as jnp
     import numpy as np
     import polars
@@ -61,10 +65,10 @@ def answers(trained: Run, x: Any) -> polars.DataFrame:
     answer = np.asarray(loss.predict(jnp.asarray(outputs(trained.net, x))))
     named = trained.preprocess.names(answer)
     columns = {"prediction": named} if named.ndim == 1 else {f"prediction {i}": p for i, p in enumerate(named.T)}
-    score = probabilities(loss, answer) if target.classes else None
+    score = probabilities(loss, answer) if target.classes and not target.steps else None
     if score is not None:
         columns |= {f"p({name})": score[:, i] for i, name in enumerate(target.classes)}
-    return polars.DataFrame(columns)
+    return polars.DataFrame(({"file": files} if files else {}) | columns)
 
 
 def write_table(path: Path, table: polars.DataFrame) -> None:
@@ -107,7 +111,7 @@ def evaluate(run: str, file: str | None, root: str) -> Answer:
     if file is None:
         found = with_data(trained).evaluate()
     else:
-        rows = read_rows(file)
+        rows = read_rows(file, trained.preprocess)
         found = trained.evaluate(rows.x, rows.y)
     useless = no_better_than_one_answer(found)
     no = "\n\nNo: always giving the same answer would be as good." if useless else ""
@@ -138,23 +142,46 @@ def blame(run: str, row: int, data: str | None, parameter: str | None, root: str
     from .._api import open_run, with_data
     from ..backprop import blame as blamed
     from ..report import text
+    from ..train import at_every_step
 
     trained = open_run(run, root)
     if not data:
         trained = with_data(trained)
-    one = read_rows(data or trained.source["path"]).row(row)
+    preprocess = trained.preprocess
+    one = read_rows(data or trained.source["path"], preprocess).row(row)
     numbered = np.array([row])
-    x, y = trained.preprocess.transform(one.x, numbered), trained.preprocess.targets(one.targets, numbered)
-    found = blamed(trained.net, x, y, loss=trained.settings.loss)
+    x, y = preprocess.transform(one.x, numbered), one.targets
+    y = preprocess.targets(at_every_step(y, x) if preprocess.target.steps else y, numbered)
+    net, x = as_seen(trained, x)
+    y = y[:, : x.shape[1]] if preprocess.target.steps else y
+    found = blamed(net, x, y, loss=trained.settings.loss)
     chain = found.chain(parameter or most_blamed(found))
     evaluation = trained.evaluate(one.x, one.y)
-    truth, prediction = evaluation.truth[0], evaluation.prediction[0]
-    head = (
-        f"Row {row}{part_of(trained, row)}: {trained.preprocess.target.name} is {truth}, the network says {prediction}."
-    )
+    truth, prediction = (a[0] if len(a) == 1 else a.tolist() for a in (evaluation.truth, evaluation.prediction))
+    known = "".join(f", {file}" for file in one.files) + part_of(trained, row)
+    head = f"Row {row}{known}: {preprocess.target.name} is {truth}, the network says {prediction}."
     body = f"{head}\n\n{text(found)}\n\nThe chain rule of the weight blamed most:\n{chain}"
     document = {"row": row, "truth": truth, "prediction": prediction, **found.to_json(), "chain": chain}
     return Answer(body, document)
+
+
+def as_seen(trained: Run, x: Any) -> tuple[Layer, Any]:
+    """The network and one row as it sees it: a sequence without its padding, so that no layer needs its length.
+
+    Raises: DataError where the sequence has no step.
+    """
+    from ..layers import Activation, Masking
+    from ..module import map_layers
+    from ..train import lengths_of
+
+    form = trained.preprocess.form
+    if form is None or form.name != "sequences":
+        return trained.net, x
+    steps = int(lengths_of(x)[0])
+    if not steps:
+        raise DataError("The row has no step: there is nothing to be blamed.")
+    plain = Activation("identity")
+    return map_layers(trained.net, lambda _, layer: plain if isinstance(layer, Masking) else layer), x[:, :steps]
 
 
 def most_blamed(found: Blame) -> str:
@@ -195,6 +222,31 @@ def summary(run: str, shape: str | None, root: str) -> Answer:
         held = held.net
     found = table(held, sizes_of(shape) if shape else x)
     return Answer(text(found), found, FOUND if found.error else GOOD)
+
+
+@click.argument("run")
+@click.argument("path")
+@click.argument("index", type=int)
+@click.option("--data", metavar="FILE", help="Another file than the one RUN was trained on.")
+@click.option("--out", type=Path, metavar="FILE", help="Draw it: a .png, .svg or .pdf file.")
+@runs_option
+def neuron(run: str, path: str, index: int, data: str | None, out: Path | None, root: str) -> Answer:
+    """One unit of a layer of RUN, such as unit 3 of layers[0].
+
+    What it weighs, in the units of the columns where it sees them; on which side of its hyperplane the rows fall; the
+    rows that excite it most and least; what it feeds. The exit code is 1 where it tells no row from another.
+    """
+    from .._api import open_run, with_data
+    from ..insight import neuron as asked
+    from ..report import text
+
+    if out and out.suffix.lower() not in PICTURES:
+        raise SettingError(f"--out wants a name that ends in {', '.join(PICTURES)}; got {out.name!r}.")
+    found = asked(with_data(open_run(run, root), data), path, index)
+    if out:
+        found.plot().savefig(out, dpi=150)
+    drawn = f"\n\npicture  {out}" if out else ""
+    return Answer(text(found) + drawn, found, FOUND if found.useless else GOOD)
 
 
 def sizes_of(text: str) -> tuple[int, ...]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import SettingError
+from ..errors import DataError, SettingError
+
+if TYPE_CHECKING:
+    from ..train import Preprocess
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows from a file or a bundled data set: a table, or the arrays x and y."""
+    """Rows from a file, a folder of images or a bundled data set: a table, or the arrays x and y."""
 
     x: Any
     y: Any = None
+    files: tuple[str, ...] = ()  # of images
 
     def __len__(self) -> int:
         return len(self.x)
@@ -26,26 +30,48 @@ class Rows:
         """
         if not 0 <= number < len(self):
             raise SettingError(f"The rows are 0 to {len(self) - 1}; got {number}.")
-        return Rows(self.x[number : number + 1], None if self.y is None else self.y[number : number + 1])
+        one = slice(number, number + 1)
+        return Rows(self.x[one], None if self.y is None else self.y[one], self.files[one])
 
     @property
     def targets(self) -> Any:
         return self.x if self.y is None else self.y
 
 
-def read_rows(path: str) -> Rows:
-    """The rows of a file or of a bundled data set.
+def read_rows(path: str, preprocess: Preprocess, *, targets: bool = True) -> Rows:
+    """The rows of a file, a folder of images or a bundled data set, for the network that has this preprocessing.
+
+    Without `targets`, an image alone will do, and a folder of them without classes.
 
     Raises: DataError for a file that is not there or cannot be read.
     """
     from .._api import named
-    from ..train import ARRAYS, find, read_arrays, read_table
+    from ..train import ARRAYS, find, is_image, read_arrays, read_table
 
     rows, *_ = named(path, None)
     if not isinstance(rows, str):
         return Rows(rows)
-    found = find(path)
-    return Rows(*read_arrays(found)[:2]) if found.suffix.lower() in ARRAYS else Rows(read_table(found))
+    place = Path(path)
+    if place.is_dir() or (is_image(place) and place.exists() and not targets):
+        return image_rows(place, preprocess, targets)
+    found = find(place)
+    if found.suffix.lower() not in ARRAYS:
+        return Rows(read_table(found))
+    return Rows(*read_arrays(found, targets=targets)[:2])
+
+
+def image_rows(place: Path, preprocess: Preprocess, targets: bool) -> Rows:
+    from ..train import is_image, read_folder, read_images
+
+    shape = preprocess.shape or ()
+    if len(shape) != 3:
+        raise DataError(f"{place.name} holds images, and the network was not trained on images.")
+    size, channels = shape[:2], shape[2]
+    loose = [place] if place.is_file() else sorted(p for p in place.iterdir() if is_image(p))
+    if targets or not loose:
+        found = read_folder(place, size, channels)
+        return Rows(found.x, found.classes, found.files)
+    return Rows(read_images(loose, size, channels).x, None, tuple(file.name for file in loose))
 
 
 def shown(path: str) -> str:

@@ -23,8 +23,12 @@ DEMO: dict[str, dict[str, Any]] = {
 @click.argument("file")
 @click.option("--target", metavar="COLUMN", help="The column to predict.")
 @click.option(
-    "--hidden", metavar="N,N", default="64,64", show_default=True, help="The sizes of the hidden layers; 0 for none."
+    "--hidden",
+    metavar="N,N",
+    help="The sizes of the hidden layers, 0 for none; 64,64 by default, 32,64,… channels for images, 64 for sequences.",
 )
+@click.option("--augment", metavar="NAME,NAME", help="Change every example a little in training: shift, flip, noise.")
+@click.option("--size", metavar="N|N,N", help="Bring images to this height and width; the most common one by default.")
 @click.option("--epochs", type=int, default=20, show_default=True, help="Passes over the data.")
 @click.option("--batch-size", type=int, default=32, show_default=True, help="Rows for each step.")
 @click.option("--learning-rate", metavar="RATE", help="A number, or find; the optimizer's own by default.")
@@ -72,11 +76,21 @@ DEMO: dict[str, dict[str, Any]] = {
 )
 @click.option("--report/--no-report", default=True, help="Write report.html into the run's folder.")
 def fit(
-    file: str, root: str, hidden: str, learning_rate: str | None, validation: str, report: bool, **given: Any
+    file: str,
+    root: str,
+    hidden: str | None,
+    augment: str | None,
+    size: str | None,
+    learning_rate: str | None,
+    validation: str,
+    report: bool,
+    **given: Any,
 ) -> Answer:
-    """Train a network on FILE: CSV, TSV, Parquet, JSON lines or .npz.
+    """Train a network on FILE: CSV, TSV, Parquet, JSON lines, .npz, or a folder of images.
 
-    FILE may also be one of the bundled data sets: digits, diabetes, iris, wine or breast_cancer. Ctrl-C stops in good
+    An .npz file holds x and y: numbers, images (rows, height, width) with or without channels, or sequences (rows,
+    steps, …) with their lengths. A folder holds a folder of PNG or JPEG images for each class. FILE may also be one of
+    the bundled data sets: digits, diabetes, iris, wine or breast_cancer. Ctrl-C stops in good
     order: the run so far is kept and can be resumed. The exit code is 1 where training was stopped or something was
     found that keeps the network from learning.
     """
@@ -86,10 +100,11 @@ def fit(
 
     share = number(validation)
     settings = {"learning_rate": rate_of(learning_rate), "validation": validation if share is None else share}
-    run = train(sizes(hidden), full_name(file), runs=root, **settings, **given)
+    settings |= {"augment": augment.split(",") if augment else (), "size": pixels(size)}
+    run = train(None if hidden is None else sizes(hidden), full_name(file), runs=root, **settings, **given)
     folder, page, told = Path(root) / str(run.id), None, None
     lines = [text(run)]
-    if report and run.history and run.status != "interrupted":
+    if report and run.history and run.status != "interrupted" and not run.preprocess.target.steps:
         told = story(run, file)
         page = write_page(folder / "report.html", told)
         lines += ["", *scores(told)]
@@ -196,14 +211,22 @@ def rate_of(text: str | None) -> float | str | None:
 
 
 def sizes(text: str) -> list[int]:
-    """The sizes of the hidden layers.
+    """The sizes of the hidden layers."""
+    found = wholes("--hidden", text, "64,64")
+    return [] if found == [0] else found
 
-    Raises: SettingError where they are not whole numbers.
-    """
+
+def pixels(text: str | None) -> int | list[int] | None:
+    """The height and width of images, or one number for both."""
+    found = [] if text is None else wholes("--size", text, "64 or 48,64")
+    return found[0] if len(found) == 1 else found or None
+
+
+def wholes(option: str, text: str, example: str) -> list[int]:
+    """Raises: SettingError where they are not whole numbers."""
     try:
-        found = [int(part) for part in text.split(",")]
+        return [int(part) for part in text.split(",")]
     except ValueError:
         raise SettingError(
-            f"--hidden wants whole numbers with commas between them, as in 64,64; got {text!r}."
+            f"{option} wants whole numbers with commas between them, as in {example}; got {text!r}."
         ) from None
-    return [] if found == [0] else found

@@ -1,18 +1,20 @@
 """The pass as a record: forward trace, backward trace, who is to blame, and the check against finite differences."""
 
 from ._blame import Blame, blame
-from ._chain import Chain, Signal, Step
+from ._chain import Chain, Signal, Step, chains
 from ._check import GradientCheck
 from ._lsuv import unit_variance
 from ._pass import Pass, backpropagate
 from ._summary import Row, Summary, summary
-from ._tap import Tap, Trace, tapped, traces, untapped
+from ._tap import Listener, Place, Tap, Trace, heard, places, tapped, traces, untapped
 
 __all__ = [
     "Blame",
     "Chain",
     "GradientCheck",
+    "Listener",
     "Pass",
+    "Place",
     "Row",
     "Signal",
     "Step",
@@ -21,6 +23,9 @@ __all__ = [
     "Trace",
     "backpropagate",
     "blame",
+    "chains",
+    "heard",
+    "places",
     "summary",
     "tapped",
     "traces",

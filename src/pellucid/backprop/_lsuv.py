@@ -49,7 +49,9 @@ def scaled(layer: Layer, factor: float) -> Layer:
 def spread(net: Layer, path: str, x: Any) -> float:
     """The standard deviation of what the layer at `path` gives."""
     seen: list[Any] = []
-    listen = map_layers(net, lambda p, layer: Listener(layer, lambda _, __, y: seen.append(y)) if p == path else layer)
+    listen = map_layers(
+        net, lambda p, layer: Listener(layer, lambda _, __, y, ___: seen.append(y)) if p == path else layer
+    )
     listen(jnp.asarray(x))
     deviation = float(np.std(np.asarray(seen[-1])))
     if not deviation > 1e-12:

@@ -9,8 +9,10 @@ read costs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
+import jax
 from jax import Array
 
 from ..layers import Graph, run, values_of
@@ -52,20 +54,50 @@ class Tap(Layer):
 
 
 class Listener(Layer):
-    """A layer whose forward pass is told to a function: `tell(layer, x, y)`, while shapes are traced or eagerly."""
+    """A layer whose forward pass is told to a function: `tell(layer, x, y, saved)`, as it is traced or run."""
 
     reads_lengths: ClassVar[bool] = True
     layer: Layer
-    tell: Callable[[Layer, Any, Any], Any] = static()
+    tell: Callable[[Layer, Any, Any, Any], Any] = static()
 
     def forward(self, x: Any, *, key: Array | None = None) -> tuple[Any, Any]:
         y, saved = run(self.layer, x, key)
-        self.tell(self.layer, x, values_of(y))
+        self.tell(self.layer, x, values_of(y), saved)
         return y, saved
 
     def backward(self, saved: Any, dy: Any) -> tuple[Any, Listener]:
         dx, dlayer = self.layer.backward(saved, dy)
         return dx, Listener(dlayer, self.tell)
+
+
+def heard(net: Layer, x: Any, what: Callable[[Layer, Any, Any, Any], Any]) -> list[tuple[str, Any]]:
+    """`what(layer, x, y, saved)` of every layer that is not a container, by its path, from one compiled forward pass.
+
+    Where it is None the layer is left out. Layers that several nodes of a Graph share come once for every node.
+    """
+    paths: list[str] = []
+
+    def one_pass(net: Layer, x: Any) -> list[Any]:
+        answers: list[Any] = []
+
+        def tell(path: str, *passed: Any) -> None:
+            if (answer := what(*passed)) is not None:
+                paths.append(path)
+                answers.append(answer)
+
+        listening(net, tell).forward(x)
+        return answers
+
+    answers = jax.jit(one_pass)(net, x)
+    return list(zip(paths, answers, strict=True))
+
+
+def listening(net: Layer, tell: Callable[..., None], path: str = "") -> Layer:
+    """The network with a listener on every layer that is not a container, which tells its path too."""
+    net = net.unshared() if isinstance(net, Graph) else net
+    if not children(net):
+        return Listener(net, partial(tell, path))
+    return map_children(net, lambda part, child: listening(child, tell, joined(path, part)))
 
 
 def tapped(net: Layer) -> Layer:

@@ -39,11 +39,13 @@ def saturated_units(history: History, settings: Settings) -> Evidence | None:
 
 
 def vanishing_blame(history: History, settings: Settings) -> Evidence | None:
-    """The error signal at the first layer is a millionth of that at the last, or less."""
+    """The error signal at the first layer with weights is a millionth of that at the last, or less."""
     watched = [epoch.watch for epoch in history if epoch.watch]
     if not watched or len(watched[-1]) < 3:
         return None
-    (first, low), *_, (last, high) = watched[-1].items()
+    layers = list(watched[-1].items())
+    first, low = next((item for item in layers if item[1].gradient_ratio is not None), layers[0])
+    last, high = layers[-1]
     if low.blame_variance < 1e-12 * high.blame_variance:
         ratio = (low.blame_variance / high.blame_variance) ** 0.5
         return first, f"the error signal is {ratio:.0e} of that at {last}"

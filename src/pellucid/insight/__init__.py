@@ -1,30 +1,58 @@
-"""What a run learned and how good that is: beside simpler models, by column, by neuron, by row."""
+"""What a run learned and how good that is: beside simpler models, by column, by neuron, by row, by depth."""
 
+from ._attention import Attention, LayerAttention, attention
 from ._baselines import Baseline, Verdict, baselines, verdict
 from ._calibration import Calibration, calibration
+from ._dropout_scale import DropoutScale, LayerScale, dropout_scale
+from ._filters import Filters, filters
+from ._gates import GateResponse, Gates, LayerGates, gates
 from ._importance import Importance, importance
-from ._neurons import Neuron, Neurons, Term, neurons
+from ._mean_field import MeanField
+from ._neuron import Excited, Feeds, Margins, Neuron, Term, neuron
+from ._neurons import Neurons, neurons
 from ._reproduce import Reproduction, reproduction
+from ._signal import Course, LayerSignal, Propagation, signal
 from ._story import Facts, Story, story
 from ._worst import WorstRow, worst_rows
 
 __all__ = [
+    "Attention",
     "Baseline",
     "Calibration",
+    "Course",
+    "DropoutScale",
+    "Excited",
     "Facts",
+    "Feeds",
+    "Filters",
+    "GateResponse",
+    "Gates",
     "Importance",
+    "LayerAttention",
+    "LayerGates",
+    "LayerScale",
+    "LayerSignal",
+    "Margins",
+    "MeanField",
     "Neuron",
     "Neurons",
+    "Propagation",
     "Reproduction",
     "Story",
     "Term",
     "Verdict",
     "WorstRow",
+    "attention",
     "baselines",
     "calibration",
+    "dropout_scale",
+    "filters",
+    "gates",
     "importance",
+    "neuron",
     "neurons",
     "reproduction",
+    "signal",
     "story",
     "verdict",
     "worst_rows",

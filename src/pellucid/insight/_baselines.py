@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..records import Record, unlisted
-from ..train import Data, Evaluation, Preprocess, metrics, true_names
+from ..train import Data, Evaluation, Preprocess, lengths_of, metrics, true_names
 from ._judged import judged, learned
 
 STEPS = 500
+WORK, FEWEST = 5_000_000, 2_000  # inputs of all the rows a linear model is fitted to; but so many rows at least
+PIXELS = 16  # an image is seen by a linear model as so many places each way
+TOKENS = 2_000
 RESAMPLES = 1000
 
 
@@ -46,8 +49,9 @@ class Verdict(Record):
 def baselines(data: Data) -> dict[str, Baseline]:
     """What always answering the most frequent class (or the mean) reaches, and what a linear model does.
 
-    Both see the network's own inputs and targets, at most 20,000 training rows, and are judged on the rows the network
-    is judged on (at most as many).
+    Both see the network's own inputs and targets, at most 20,000 training rows (fewer of many inputs), and are judged
+    on the rows the network is judged on. Of a large image the linear model sees the means of patches, of a sequence
+    each number's mean, deviation, ends and range and the length, or how often each token occurs.
     """
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -59,13 +63,20 @@ def baselines(data: Data) -> dict[str, Baseline]:
         }
     else:
         models = {"mean": DummyRegressor(), "linear regression": LinearRegression()}
-    learn, block = learned(data).block, judged(data).block
+    learn, block = learned(data, max(FEWEST, WORK // data.sample.x[0].size)).block, judged(data).block
     found, classes = {}, data.preprocess.target.classes
+    (x, seen), (others, _) = (linear_inputs(part.x, data.preprocess) for part in (learn, block))
+    if seen:
+        middle, scale = x.mean(0), x.std(0) + 1e-9
+        x, others = (x - middle) / scale, (others - middle) / scale
+    few = f"learned from {len(x):,} rows only" if data.n_rows is not None and len(x) < data.n_rows else ""
     for name, model in models.items():
         if name == "logistic regression" and len(np.unique(numbers(data.preprocess, learn.y))) < 2:
             continue  # these rows hold one class only: there is no line to draw
-        note = fitted(model, flat(learn.x), numbers(data.preprocess, learn.y), learn.weights)
-        truth, prediction, score = answers(model, data.preprocess, flat(block.x), block.y)
+        note = fitted(model, x, numbers(data.preprocess, learn.y), learn.weights)
+        truth, prediction, score = answers(model, data.preprocess, others, block.y)
+        if name.endswith("regression"):
+            note = ", ".join(said for said in (note, seen, few) if said)
         found[name] = Baseline(name, len(learn.x), metrics(truth, prediction, score, classes), note, prediction)
     return found
 
@@ -99,8 +110,40 @@ def answers(
     return true_names(preprocess, y), np.array(preprocess.target.classes)[score.argmax(1)], score
 
 
-def flat(x: np.ndarray) -> np.ndarray:
-    return np.asarray(x).reshape(len(x), -1)
+def linear_inputs(x: np.ndarray, preprocess: Preprocess) -> tuple[np.ndarray, str]:
+    """Rows as a linear model sees them, (n, inputs), and in what way where they are not as they come."""
+    form = preprocess.form
+    if form and form.name == "sequences":
+        if form.tokens:
+            return token_counts(x, form.tokens), "shown how often each token occurs"
+        return sequence_numbers(x), "shown the mean, deviation, ends and range of each number"
+    if x.ndim == 4 and max(x.shape[1:3]) > 2 * PIXELS:
+        high, wide = (np.linspace(0, n, min(n, PIXELS) + 1).astype(int)[:-1] for n in x.shape[1:3])
+        area = np.diff([*high, x.shape[1]])[:, None, None] * np.diff([*wide, x.shape[2]])[:, None]
+        x = np.add.reduceat(np.add.reduceat(x, high, 1), wide, 2) / area
+        return x.reshape(len(x), -1), f"shown the image as {len(high)} × {len(wide)} patches"
+    return x.reshape(len(x), -1), ""
+
+
+def token_counts(x: np.ndarray, tokens: int) -> np.ndarray:
+    """log(1 + how often each token occurs in a row), of the first 2,000 tokens."""
+    counts = np.zeros((len(x), min(tokens, TOKENS)), np.float32)
+    row, step = np.nonzero(x < counts.shape[1])  # NaN is not
+    np.add.at(counts, (row, x[row, step].astype(int)), 1)
+    return np.log1p(counts)
+
+
+def sequence_numbers(x: np.ndarray) -> np.ndarray:
+    """What a sequence is without its order: each feature's mean, deviation, first, last, least, largest; its length."""
+    lengths = lengths_of(x)
+    there = (np.arange(x.shape[1]) < lengths[:, None])[..., None]
+    x, n = np.where(there, x.reshape(*x.shape[:2], -1), 0), np.maximum(lengths, 1)[:, None]
+    mean = x.sum(1) / n
+    deviation = np.sqrt(np.where(there, np.square(x - mean[:, None]), 0).sum(1) / n)
+    ends = x[:, 0], x[np.arange(len(x)), n[:, 0] - 1]
+    ranges = (bend(np.where(there, x, -s * np.inf), 1) for s, bend in ((1, np.max), (-1, np.min)))
+    parts = [mean, deviation, *ends, *(np.where(lengths[:, None] > 0, part, 0) for part in ranges), lengths[:, None]]
+    return np.concatenate(parts, 1)
 
 
 def verdict(evaluation: Evaluation, baseline: Baseline, seed: int = 0) -> Verdict:

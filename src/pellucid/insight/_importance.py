@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..backprop import backpropagate
+from ..backprop import backpropagate, summary
 from ..records import Record
 from ..train import Block, Preprocess, Run, metrics, outputs, true_names
 from ._judged import data_of, judged
@@ -16,7 +16,7 @@ from ._places import places_of
 MOST_ROWS, FEWEST_ROWS = 2_000, 100
 MOST_GROUPS = 256
 WORK = 2e10  # multiply-adds: a second or two
-PATCHES = 8  # an image is looked at in so many patches each way
+PATCHES = 8  # an image is looked at in so many patches each way, a sequence in so many spans of steps
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Importance(Record):
 
     `drop[i]` is the mean over the repeats of (the metric as it is − the metric with column i shuffled), `spread[i]` its
     standard deviation. All inputs that a column became are shuffled together; `places` are rows and columns of an image
-    where the inputs are its pixels. A column that says the same as another one can be shuffled at little cost,
-    important as the two may be.
+    where the inputs are its pixels, or patches of it. Steps of sequences are shuffled among the rows that have them. A
+    column that says the same as another one can be shuffled at little cost, important as the two may be.
 
     Source: Breiman 2001, Random forests, section 10.
     """
@@ -51,29 +51,43 @@ class Importance(Record):
 def importance(run: Run, repeats: int = 5, seed: int = 0) -> Importance:
     """Permutation importance of every column, in accuracy or r2, on at most 2,000 of the rows held out.
 
-    Images are looked at in patches; of more than 256 columns, those with the largest mean |x · dL/dx|.
+    Images are looked at in patches, and sequences by feature, or in spans of steps where they have one only; of more
+    than 256 columns, those with the largest mean |x · dL/dx|. What takes long is done on fewer rows and repeated less.
     """
     data = data_of(run)
     groups = grouped(run.preprocess)
-    passes = min(len(groups), MOST_GROUPS) * repeats * max(sum(leaf.size for leaf in jax.tree.leaves(run.net)), 1)
-    rows = judged(data, max(FEWEST_ROWS, min(MOST_ROWS, int(WORK / passes))))
+    cost = max(sum(leaf.size for leaf in jax.tree.leaves(run.net)), summary(run.net, data.sample.x[:1]).macs, 1)
+    cost *= min(len(groups), MOST_GROUPS)
+    repeats = min(repeats, max(2, int(WORK / (FEWEST_ROWS * cost))))
+    rows = judged(data, max(FEWEST_ROWS, min(MOST_ROWS, int(WORK / (repeats * cost)))))
     block = rows.block
     groups, note = chosen(run, block, groups)
     flat = np.asarray(block.x).reshape(len(block.x), -1)
     rng = np.random.default_rng(seed)
     metric = "accuracy" if run.preprocess.target.classes else "r2"
-    score = measured(run, flat, block, metric)
+    score, padded = measured(run, flat, block, metric), bool(np.isnan(flat).any())
     drop = np.zeros((len(groups), repeats))
     for repeat in range(repeats):
         order = rng.permutation(len(flat))
         for i, inputs in enumerate(groups.values()):
             shuffled = flat.copy()
             shuffled[:, inputs] = flat[np.ix_(order, np.array(inputs))]
+            if padded:
+                keep_padding(shuffled, flat, inputs, order)
             drop[i, repeat] = score - measured(run, shuffled, block, metric)
     names = tuple(groups)
+    places = grid_of(run.preprocess) if is_image(run.preprocess) else places_of(names)
     return Importance(
-        metric, score, names, drop.mean(1), drop.std(1), repeats, len(flat), rows.held_out, note, places_of(names)
+        metric, score, names, drop.mean(1), drop.std(1), repeats, len(flat), rows.held_out, note, places
     )  # fmt: skip
+
+
+def keep_padding(shuffled: np.ndarray, flat: np.ndarray, inputs: list[int], order: np.ndarray) -> None:
+    """Shuffle these inputs among the rows that have them alone, so that every sequence keeps its length."""
+    for i in inputs:
+        there = ~np.isnan(flat[:, i])
+        shuffled[:, i] = flat[:, i]
+        shuffled[there, i] = flat[order[there[order]], i]
 
 
 def measured(run: Run, flat: np.ndarray, block: Block, metric: str) -> float:
@@ -86,14 +100,38 @@ def measured(run: Run, flat: np.ndarray, block: Block, metric: str) -> float:
 
 
 def grouped(preprocess: Preprocess) -> dict[str, list[int]]:
-    """The inputs that are shuffled together: those of a column, or of a patch of an image."""
+    """The inputs that are shuffled together: those of a column, of a patch of an image, of a feature of sequences."""
     shape = preprocess.shape or ()
-    if len(shape) > 1 and math.prod(shape) > PATCHES**2:
+    if preprocess.form and preprocess.form.name == "sequences":
+        return spans(shape)
+    if is_image(preprocess):
         return patches(shape)
     groups: dict[str, list[int]] = {}
     for i, column in enumerate(preprocess.input_columns):
         groups.setdefault(column, []).append(i)
     return groups
+
+
+def spans(shape: tuple[int, ...]) -> dict[str, list[int]]:
+    """The inputs of sequences by feature, or by span of steps where there is one feature."""
+    places = np.arange(math.prod(shape)).reshape(shape[0], -1)
+    if places.shape[1] > 1:
+        return {f"x[:, {f}]": places[:, f].tolist() for f in range(places.shape[1])}
+    steps = np.array_split(np.arange(shape[0]), min(shape[0], PATCHES))
+    return {f"steps {s[0]} to {s[-1]}": places[s].ravel().tolist() for s in steps}
+
+
+def is_image(preprocess: Preprocess) -> bool:
+    """Whether its rows are images that are looked at in patches."""
+    shape = preprocess.shape or ()
+    sequences = preprocess.form is not None and preprocess.form.name == "sequences"
+    return len(shape) > 1 and math.prod(shape) > PATCHES**2 and not sequences
+
+
+def grid_of(preprocess: Preprocess) -> tuple[tuple[int, int], ...]:
+    """The row and column of each patch among the patches."""
+    high, wide = (min(n, PATCHES) for n in (preprocess.shape or ())[:2])
+    return tuple(np.ndindex(high, wide))
 
 
 def patches(shape: tuple[int, ...]) -> dict[str, list[int]]:
@@ -108,11 +146,11 @@ def patches(shape: tuple[int, ...]) -> dict[str, list[int]]:
 def chosen(run: Run, block: Block, groups: dict[str, list[int]]) -> tuple[dict[str, list[int]], str]:
     """At most 256 of the groups, with a note where there are more, or where they are patches."""
     if len(groups) <= MOST_GROUPS:
-        note = f"{len(groups)} patches of {run.preprocess.shape}" if len(run.preprocess.shape or ()) > 1 else ""
+        note = f"{len(groups)} patches of {run.preprocess.shape}" if is_image(run.preprocess) else ""
         return groups, note
     rows = block.take(slice(0, FEWEST_ROWS))
     dx = jax.jit(backpropagate, static_argnums=1)(run.net, run.settings.loss, rows.x, rows.y).dx
-    size = np.abs(np.asarray(dx) * rows.x).reshape(len(rows.x), -1).mean(0)
+    size = np.nan_to_num(np.abs(np.asarray(dx) * rows.x)).reshape(len(rows.x), -1).mean(0)
     names = sorted(groups, key=lambda name: -float(size[groups[name]].sum()))[:MOST_GROUPS]
     return {name: groups[name] for name in names}, (
         f"the {MOST_GROUPS} of {len(groups):,} columns with the largest mean |x · dL/dx|; the others were not tried"

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from ..errors import DataError
-from ..train import Block, Data, Run
+from ..train import Block, Data, Run, unit
 
-MOST_ROWS = 20_000
+MOST_ROWS, MOST_NUMBERS = 20_000, 2**26
 
 
 class Judged(NamedTuple):
@@ -52,6 +52,9 @@ def judged(data: Data, most: int = MOST_ROWS) -> Judged:
 
 
 def drawn(rows: Judged, most: int, seed: int = 0) -> Judged:
-    """At most so many of the rows, in their order."""
+    """At most so many of the rows (fewer of large ones), in their order and as the network sees them."""
     n = len(rows.block.x)
-    return rows if n <= most else rows.take(np.sort(np.random.default_rng(seed).choice(n, most, replace=False)))
+    most = min(most, max(1, MOST_NUMBERS // max(rows.block.x[:1].size, 1)))
+    if n > most:
+        rows = rows.take(np.sort(np.random.default_rng(seed).choice(n, most, replace=False)))
+    return rows._replace(block=rows.block._replace(x=unit(rows.block.x)))

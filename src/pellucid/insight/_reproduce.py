@@ -7,7 +7,6 @@ from typing import Any
 
 from ..layers import Activation, Dense, Sequential
 from ..losses import loss as loss_named
-from ..module import Layer
 from ..records import Record
 from ..store import environment
 from ..train import BUNDLED, Data, Run, Settings
@@ -39,7 +38,8 @@ class Code(str):
 
 def reproduction(run: Run, data: Data) -> Reproduction:
     """What to run to get the same again, from the settings and what the run knows of its source."""
-    net, place, options = network(run.net), run.source.get("path"), chosen(run, data)
+    place, options = run.source.get("path"), chosen(run, data)
+    net = network(run)
     table = run.preprocess.shape is None
     rows = place or Code("table" if table else "(x, y)")
     words = ", ".join([repr(net), repr(rows), *(f"{name}={value!r}" for name, value in options.items())])
@@ -47,10 +47,14 @@ def reproduction(run: Run, data: Data) -> Reproduction:
     command = None
     given = [net, rows, *options.values()]
     if not any(isinstance(value, Code) for value in given) and not NO_FLAG & options.keys():
-        flags = {"hidden": ",".join(map(str, net)) or "0", **options}
-        words = (f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in flags.items())
+        flags = {"hidden": net or "0", **options}
+        words = (f"--{name.replace('_', '-')} {shlex.quote(listed(value))}" for name, value in flags.items())
         command = f"pellucid fit {shlex.quote(rows)} {' '.join(words)}"
     return Reproduction(python, command, run.settings.seed, data.fingerprint, run.settings.to_json(), environment())
+
+
+def listed(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def chosen(run: Run, data: Data) -> dict[str, Any]:
@@ -59,7 +63,7 @@ def chosen(run: Run, data: Data) -> dict[str, Any]:
     found = {}
     if run.preprocess.shape is None and BUNDLED.get(str(source.get("path"))) != target:
         found["target"] = target
-    found |= {name: source[name] for name in ("task", "weights") if source.get(name)}
+    found |= {name: source[name] for name in ("task", "weights", "augment", "size") if source.get(name)}
     if source.get("validation", 0.2) != 0.2:
         apart = source["validation"] is None and data.validation is not None
         found["validation"] = Code("held_out") if apart else source["validation"] or 0
@@ -81,8 +85,11 @@ def changed(settings: Settings) -> dict[str, Any]:
     return {"loss": loss.name if ordinary else Code(f"pl.losses.loss({loss.name!r}, {bound})"), **kept}
 
 
-def network(net: Layer) -> list[int] | Code:
-    """The sizes of the hidden layers `pl.fit` makes this network from, Dense and ReLU in turn; `net` for any other."""
+def network(run: Run) -> list[int] | Code:
+    """The sizes of the hidden layers `pl.fit` makes this network from; `net` for one it was given."""
+    net, hidden = run.net, run.source.get("hidden")
+    if run.preprocess.form is not None and hidden is not None:
+        return hidden
     if not isinstance(net, Sequential) or not all(isinstance(layer, Dense | Activation) for layer in net.layers):
         return Code("net")
     dense, between = net.layers[::2], net.layers[1::2]

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ..backprop import Blame, Summary, blame, summary
 from ..doctor import RULES
+from ..errors import DataError
 from ..records import Record, unlisted
 from ..train import Data, Evaluation, Run, evaluate
 from ._baselines import Baseline, Verdict, baselines, verdict
@@ -15,7 +17,7 @@ from ._reproduce import Reproduction, reproduction
 from ._words import sentence, title_of
 from ._worst import WorstRow, worst_rows
 
-BLAMED = 256  # rows whose blame is shown
+BLAMED, NUMBERS = 256, 2**24  # rows whose blame is shown; fewer where a row has many numbers inside the network
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,9 @@ class Facts(Record):
     held_out: int
     columns: int
     inputs: int
-    kind: str  # "column" of a table, "input" of an array
+    kind: str  # "column" of a table, "input" of an array, "image", "sequence"
     notes: tuple[str, ...]
+    shape: tuple[int, ...] | None = None  # of a row of an array
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,13 @@ class Story(Record):
 def story(run: Run, source: str | None = None) -> Story:
     """Everything a report shows of a run; `source` is what to call the data, by default its own file or name.
 
-    Raises: DataError for a run without its data.
+    Raises: DataError for a run without its data, or one that answers at every step of a sequence.
     """
     data, source = data_of(run), source or run.source.get("path")
     rows, seen = judged(data), learned(data)
     criterion, preprocess = run.settings.loss, run.preprocess
+    if preprocess.target.steps:
+        raise DataError("A report tells of one answer for each row; this network answers at every step.")
     held = evaluate(run.net, criterion, preprocess, rows.block.x, rows.block.y)
     training = evaluate(run.net, criterion, preprocess, seen.block.x, seen.block.y) if rows.held_out else held
     simpler = baselines(data)
@@ -72,7 +77,9 @@ def story(run: Run, source: str | None = None) -> Story:
     shuffled = importance(run)
     strongest = tuple(shuffled.names[i] for i in shuffled.order)
     facts = facts_of(run, data)
-    few = rows.take(slice(0, BLAMED)).block
+    table = summary(run.net, rows.block.x[:1])
+    inside = max(sum(math.prod(row.output) for row in table.rows), 1)
+    few = rows.take(slice(0, min(BLAMED, max(NUMBERS // inside, 8)))).block
     return Story(
         title=title_of(facts),
         sentence=sentence(facts, held, simpler, verdicts, rows.held_out),
@@ -87,7 +94,7 @@ def story(run: Run, source: str | None = None) -> Story:
         neurons=neurons(run),
         calibration=calibration(held),
         worst=worst_rows(held, rows, strongest),
-        summary=summary(run.net, rows.block.x[:1]),
+        summary=table,
         checked=tuple(rule.code for rule in RULES),
         reproduction=reproduction(run, data),
         blame=blame(run.net, few.x, few.y, loss=criterion),
@@ -96,8 +103,11 @@ def story(run: Run, source: str | None = None) -> Story:
 
 def facts_of(run: Run, data: Data) -> Facts:
     preprocess = data.preprocess
-    used = dict.fromkeys(preprocess.input_columns)
     held = 0 if data.validation is None else len(data.validation.x)
-    inputs, kind = len(preprocess.input_names), "column" if preprocess.shape is None else "input"
+    shape = preprocess.shape
+    inputs = len(preprocess.input_names) if shape is None else math.prod(shape)
+    kind = "column" if shape is None else "image" if len(shape) == 3 else "input"
+    kind = "sequence" if preprocess.form and preprocess.form.name == "sequences" else kind
     name = run.source.get("path") or data.name
-    return Facts(name, preprocess.target.name, data.n_rows, held, len(used), inputs, kind, data.notes)
+    columns = len(dict.fromkeys(preprocess.input_columns)) if shape is None else inputs
+    return Facts(name, preprocess.target.name, data.n_rows, held, columns, inputs, kind, data.notes, shape)

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
 def title_of(facts: Facts) -> str:
     """What is predicted from what."""
-    return f"{facts.target} from {counted(facts.columns, facts.kind)}"
+    return f"{facts.target} from {given_to(facts)}"
+
+
+def given_to(facts: Facts) -> str:
+    """What the network is given for each row."""
+    if facts.shape and facts.kind == "image":
+        high, wide, channels = facts.shape
+        return f"images of {high} × {wide} pixels" + (" in colour" if channels == 3 else "")
+    if facts.shape and facts.kind == "sequence":
+        return f"sequences of up to {counted(facts.shape[0], 'step')}"
+    return counted(facts.columns, facts.kind)
 
 
 def sentence(
@@ -28,7 +38,7 @@ def sentence(
     """One or two sentences: what the network does, how well, and whether something simpler would do."""
     where = "rows it had never seen" if held_out else "rows it learned from"
     simple, *linear = baselines.values()
-    given, own = f"Given {counted(facts.columns, facts.kind)}, the network", evaluation.metrics
+    given, own = f"Given {given_to(facts)}, the network", evaluation.metrics
     if evaluation.task == "classification":
         right, guess = (f"{100 * values['accuracy']:.1f} of 100" for values in (own, simple.metrics))
         what = f"tells which of {len(evaluation.classes)} values {facts.target} has, and is right for {right} {where}"

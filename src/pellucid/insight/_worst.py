@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..records import Record
+from ..records import Record, unlisted
 from ..train import Evaluation
 from ._judged import Judged
 
@@ -15,7 +15,7 @@ class WorstRow(Record):
     """A row the network is most wrong about; `row` is its number in the data, `values` are its cells as given.
 
     `size` is −log p of the true class (1 or 0, wrong or right, where there are no probabilities), or |error| in the
-    target's units; `confidence` the probability of the answer.
+    target's units; `confidence` the probability of the answer; `picture` an image in bytes.
     """
 
     row: int
@@ -24,6 +24,7 @@ class WorstRow(Record):
     size: float
     confidence: float | None
     values: dict[str, Any]
+    picture: np.ndarray | None = unlisted(default=None, repr=False)
 
 
 def worst_rows(
@@ -43,6 +44,7 @@ def worst_rows(
             float(size[i]),
             None if confidence is None else float(confidence[i]),
             cells(rows, int(i), names),
+            picture(rows.block.x[i]),
         )
         for i in order
     )
@@ -67,6 +69,15 @@ def cells(rows: Judged, i: int, names: tuple[str, ...]) -> dict[str, Any]:
         return {name: rows.rows[name][i] for name in held[:6]}
     flat = np.asarray(rows.block.x[i]).reshape(-1)
     return {f"x[{j}]": float(value) for j, value in enumerate(flat)} if len(flat) <= 6 else {}
+
+
+def picture(x: np.ndarray) -> np.ndarray | None:
+    """An image in bytes, black at 0 or its lowest number, white at 1 or its highest; None of what is no image."""
+    if x.ndim != 3 or x.shape[-1] not in (1, 3) or not np.isfinite(x).all():
+        return None
+    low, high = min(float(x.min()), 0.0), max(float(x.max()), 1.0)
+    shades = np.round(255 * (x - low) / (high - low)).astype(np.uint8)
+    return shades[..., 0] if shades.shape[-1] == 1 else shades
 
 
 def plainly(value: Any) -> Any:

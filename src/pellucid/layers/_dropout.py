@@ -6,6 +6,7 @@ from jax import Array
 
 from ..errors import SettingError
 from ..module import Layer, static
+from ..shapes import expect
 
 
 class Dropout(Layer):
@@ -25,9 +26,36 @@ class Dropout(Layer):
         self.p = checked(p)
 
     def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array | None]:
-        return masked(x, key, self.p, 1 / (1 - self.p))
+        return masked(x, key, self.p, 1 / (1 - self.p), x.shape)
 
     def backward(self, saved: Array | None, dy: Array) -> tuple[Array, Dropout]:
+        return dy if saved is None else dy * saved, self
+
+
+class ChannelDropout(Layer):
+    """Each channel of an example is left out as a whole, the rest scaled up: `y = x · mask / (1 − p)`.
+
+    Neighbouring places say nearly the same, so leaving out single ones hides little; here one mask for each example
+    and channel holds at all axes between. On (batch, time, features) that is one mask over all time steps.
+
+    Shapes: x (batch, ..., channels), with at least one axis between -> y (the same); mask (batch, 1, ..., channels).
+    Blame:  dx = dy · mask / (1 − p).
+    Raises: SettingError where p is not in [0, 1); ShapeError where there is no axis between.
+    Source: Tompson et al. 2015, Efficient object localization using convolutional networks, section 3.2.
+    """
+
+    p: float = static()
+
+    def __init__(self, p: float = 0.5):
+        self.p = checked(p)
+
+    def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array | None]:
+        if getattr(x, "ndim", 0) < 3:
+            expect(self, x, ("batch", "...", "channels"))
+        shape = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
+        return masked(x, key, self.p, 1 / (1 - self.p), shape)
+
+    def backward(self, saved: Array | None, dy: Array) -> tuple[Array, ChannelDropout]:
         return dy if saved is None else dy * saved, self
 
 
@@ -45,17 +73,17 @@ class PlainDropout(Layer):
         self.p = checked(p)
 
     def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array | None]:
-        return masked(x, key, self.p, 1.0)
+        return masked(x, key, self.p, 1.0, x.shape)
 
     def backward(self, saved: Array | None, dy: Array) -> tuple[Array, PlainDropout]:
         return dy if saved is None else dy * saved, self
 
 
-def masked(x: Array, key: Array | None, p: float, scale: float) -> tuple[Array, Array | None]:
+def masked(x: Array, key: Array | None, p: float, scale: float, shape: tuple[int, ...]) -> tuple[Array, Array | None]:
     """x with units left out, and the mask: `scale` where a unit stays, 0 where it does not; no mask without a key."""
     if key is None or p == 0:
         return x, None
-    mask = jax.random.bernoulli(key, 1 - p, x.shape).astype(jnp.result_type(x)) * scale
+    mask = jax.random.bernoulli(key, 1 - p, shape).astype(jnp.result_type(x)) * scale
     return x * mask, mask
 
 

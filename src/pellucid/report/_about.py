@@ -98,11 +98,11 @@ def verdict_box(verdict: Verdict) -> Markup:
 def data(story: Story) -> Markup:
     """The columns as they were recognised, and what there is to know about the rows."""
     known, preprocess = story.facts, story.run.preprocess
-    taken = f" from {known.columns:,} columns" if preprocess.shape is None else ", taken as given"
+    table = preprocess.form is None
     about = {
         "source": known.name,
         "rows": f"{counted(known.rows)} learned from, {number(known.held_out)} held out",
-        "inputs": f"{known.inputs:,}{taken}",
+        "inputs": f"{known.inputs:,} from {known.columns:,} columns" if table else preprocess.form.line(),
         "target": preprocess.target.line().partition("target; ")[2],
     }
     rows = []

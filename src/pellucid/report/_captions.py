@@ -16,10 +16,9 @@ NETWORK = (
     "Every line is a weight, as strong as its blame for the loss on these rows: orange where the loss falls if the "
     "weight falls, blue where it falls if the weight grows."
 )
-NEURONS = (
-    "The weights of these neurons, each times the usual variation of its input. The effect of a neuron is how much its "
-    "activation varies, times the norm of its outgoing weights."
-)
+NEURONS = "The weights of these neurons, each times the usual variation of its input."
+FILTERS = "The weights of these neurons, which look at every place alike: blue raises one, orange lowers it."
+EFFECT = "The effect of a neuron is how much its output varies, times the norm of its outgoing weights."
 SPREAD = "The thin line is the spread over the repeats."
 PIXELS = "The same at the place of every pixel: the fuller, the larger the drop."
 SHUFFLED = (

@@ -10,7 +10,7 @@ from ..insight import Neuron, Story
 from ..records import Record
 from . import _captions
 from ._figures import figure_of
-from ._markup import Markup, bar, element, figure_box, join, small, table_of
+from ._markup import Markup, bar, element, figure_box, join, small, table_of, thumbnail
 from .words import METRICS, cut, metric, number, share, signed
 
 
@@ -78,11 +78,14 @@ def worst(story: Story) -> Markup:
     rows = []
     for row in story.worst:
         size = number(row.size, 3) if not classes else "" if row.confidence is None else share(row.confidence)
-        rows.append([row.row, cut(row.truth), cut(row.prediction), size, *(cut(row.values[c], 30) for c in columns)])
-    head = ["row", "true", "answered", how, *(cut(column, 30) for column in columns)]
-    sides = ("r  r" if classes else "rrrr") + "r" * len(columns)
+        shown = [] if row.picture is None else [thumbnail(row.picture, f"row {row.row}")]
+        given = (cut(row.values[c], 30) for c in columns)
+        rows.append([row.row, *shown, cut(row.truth), cut(row.prediction), size, *given])
+    pictures = first.picture is not None
+    head = ["row", *["image"] * pictures, "true", "answered", how, *(cut(column, 30) for column in columns)]
+    sides = "r" + " " * pictures + ("  r" if classes else "rrr") + "r" * len(columns)
     table = table_of(head, rows, sides, "The rows it is most wrong about")
-    which = "; the cells are those of the columns that matter most." if columns else "."
+    which = "; the cells are those of the columns that matter most." if columns and not pictures else "."
     return join([table, small(_captions.WORST + which)])
 
 
@@ -101,18 +104,21 @@ def inside(story: Story) -> Markup:
 
 
 def neurons(story: Story) -> Markup:
-    """The first layer's neurons as half-spaces in the users' own units."""
+    """The first layer's neurons: half-spaces in the users' own units, or what the filters of a convolution look for."""
     found = story.neurons
     if not found.units:
         return element("p", found.note)
+    few = f"These are the {len(found.units)} of {found.total} neurons of {found.path} that move the layer above most"
+    if found.units[0].weight.ndim > 1:
+        box = shown("neurons", found, f"{_captions.FILTERS} {_captions.EFFECT}")
+        table = [[unit.index, share(unit.margins.positive), number(unit.effect, 3)] for unit in found.units]
+        numbers = table_of(["neuron", "positive for", "effect"], table, "rrr")
+        return join([element("p", f"{few}."), figures(box), numbers])
     sides = _captions.ON_AND_OFF
     if found.activation not in ("relu", "identity"):
         sides = f"z is positive on one side and negative on the other, and {found.activation} is applied to it"
-    words = (
-        f"A neuron draws a plane through the data: {sides}. These are the {len(found.units)} of {found.total} neurons "
-        f"of {found.path} that move the layer above most, with weights in the units of the data."
-    )
-    boxes = [shown("neurons", found, _captions.NEURONS), *(card(unit) for unit in found.units)]
+    words = f"A neuron draws a plane through the data: {sides}. {few}, with weights in the units of the data."
+    boxes = [shown("neurons", found, f"{_captions.NEURONS} {_captions.EFFECT}"), *(card(unit) for unit in found.units)]
     return join([element("p", words), figures(*boxes)])
 
 
@@ -124,13 +130,14 @@ def card(unit: Neuron) -> Markup:
         terms.append(element("li", weight, f" {cut(term.unit, 70)}"))
     more = unit.inputs - len(unit.terms)
     rest = f"and {more:,} weaker inputs; " if more > 0 else ""
-    said = f"positive for {share(unit.positive)} of the rows · effect {number(unit.effect, 3)}"
+    seen = "the rows" if unit.margins.total == unit.rows else "what it sees"
+    said = f"positive for {share(unit.margins.positive)} of {seen} · effect {number(unit.effect, 3)}"
     return element(
         "div",
-        element("h3", f"Neuron {unit.unit}"),
+        element("h3", f"Neuron {unit.index}"),
         element("ul", *terms, class_="terms"),
         small(f"{rest}bias {signed(unit.bias)}"),
-        bar(unit.positive),
+        bar(unit.margins.positive),
         small(said),
         class_="card",
     )

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from ..backprop import Blame, GradientCheck
 from ..errors import SettingError, unknown
-from ..insight import Calibration, Importance, Neuron, Neurons
+from ..insight import Attention, Calibration, DropoutScale, Filters, Gates, Importance, Neuron, Neurons, Propagation
 from ..records import Record
 from ..train import Evaluation, RangeTest, Run
-from . import _answers, _curves, _inside, _network
+from . import _answers, _attention, _curves, _gates, _inside, _network, _neuron, _signal
 from ._style import styled
 
 # The first kind of each record is the one drawn where none is named.
@@ -23,9 +23,14 @@ FIGURES: dict[type, dict[str, Callable[..., Figure]]] = {
     Calibration: {"reliability": _answers.reliability},
     Importance: {"bars": _answers.importance, "picture": _answers.importance_picture},
     Blame: {"depth": _inside.depth, "network": _network.network},
-    Neurons: {"weights": _inside.neurons},
-    Neuron: {"weights": _inside.neuron},
+    Neurons: {"weights": _neuron.neurons},
+    Neuron: {"page": _neuron.page, "weights": _neuron.weights},
+    Filters: {"grid": _neuron.filters},
+    Gates: {"strip": _gates.strip},
     GradientCheck: {"errors": _inside.gradient_check},
+    Attention: {"heads": _attention.heads},
+    Propagation: {"depth": _signal.signal},
+    DropoutScale: {"ratio": _signal.dropout_scale},
 }
 
 

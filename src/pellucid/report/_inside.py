@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from ..backprop import Blame, GradientCheck
-from ..insight import Neuron, Neurons
-from ._answers import rgb
-from ._colours import BLUE, LINE, MUTED, ORANGE
-from ._style import WIDE, dress, new, tips
-from .words import cut, number, share, squeezed
+from ._colours import BLUE, ORANGE
+from ._style import dress, new, tips
+from .words import cut, number
 
 MOST_LAYERS = 60
 
@@ -49,89 +45,6 @@ def stems(axes: Axes, values: list[float], colour: str, said: list[str]) -> None
         low, high = x[seen].min(), x[seen].max()
         axes.set_xscale("log")
         axes.set_xlim(10 ** np.floor(np.log10(low) - 0.2), 10 ** np.ceil(np.log10(high) + 0.2))
-
-
-def neurons(record: Neurons) -> Figure:
-    """What each neuron weighs: as pictures where the inputs are places of an image, else as bars."""
-    units = record.units
-    if not units:
-        figure, ((axes,),) = new(1.6)
-        dress(axes, "No neurons to show", "", "", grid="")
-        axes.text(0, 0.5, record.note, color=MUTED, wrap=True)
-        axes.set_axis_off()
-        return figure
-    pictures = [u.picture for u in units if u.picture is not None]
-    columns = min(len(units), 4 if pictures else 2)
-    rows = -(-len(units) // columns)
-    tall = 1.45 if pictures else 0.62 + 0.2 * max(len(u.terms) for u in units)
-    figure, axes = new(0.5 + tall * rows, rows, columns, sharex=not pictures)
-    scale = max(strongest(unit) for unit in units)
-    for i, panel in enumerate(axes.ravel()):
-        if i >= len(units):
-            panel.set_axis_off()
-        elif pictures:
-            picture(panel, units[i], scale)
-        else:
-            bars(panel, units[i], scale)
-    label = (
-        "blue raises the neuron, orange lowers it"
-        if pictures
-        else "weight × deviation of the input (blue raises, orange lowers)"
-    )
-    figure.supxlabel(label, size=9, color=MUTED)
-    return figure
-
-
-def neuron(record: Neuron) -> Figure:
-    """What one neuron weighs."""
-    figure, ((axes,),) = new(1.0 + 0.28 * len(record.terms) if record.picture is None else WIDE * 0.8)
-    if record.picture is None:
-        bars(axes, record, strongest(record))
-        axes.set_xlabel("weight × deviation of the input")
-    else:
-        picture(axes, record, strongest(record))
-    return figure
-
-
-def strongest(record: Neuron) -> float:
-    """The largest number that is drawn of a neuron."""
-    drawn = [t.pull for t in record.terms] if record.picture is None else np.abs(record.picture).ravel()
-    return max((float(v) for v in drawn if np.isfinite(v)), default=0.0) or 1.0
-
-
-def heading(record: Neuron) -> str:
-    return f"neuron {record.unit}"
-
-
-def bars(axes: Axes, record: Neuron, scale: float) -> None:
-    """The strongest terms, each as long as what the input's usual variation makes of it."""
-    pulls = [np.copysign(t.pull, t.weight) for t in record.terms]
-    boxes = [Rectangle((min(0, p), i - 0.36), abs(p), 0.72) for i, p in enumerate(pulls)]
-    drawn = PatchCollection(boxes, facecolors=[BLUE if p > 0 else ORANGE for p in pulls], edgecolor="none", alpha=0.85)
-    tips(drawn, [f"{t.weight:+.3g} {t.unit}" for t in record.terms])
-    axes.add_collection(drawn, autolim=False)
-    dress(axes, heading(record), "", "", grid="")
-    axes.set_xlim(-1.05 * scale, 1.05 * scale)
-    axes.set_ylim(len(pulls) - 0.5, -0.5)
-    axes.set_yticks(range(len(pulls)), [squeezed(t.name) for t in record.terms])
-    axes.axvline(0, color=LINE, linewidth=1)
-    axes.spines[:].set_visible(False)
-
-
-def picture(axes: Axes, record: Neuron, scale: float) -> None:
-    """The weights as an image, each times the deviation of its input, the stronger the fuller."""
-    values = np.nan_to_num(np.asarray(record.picture) / scale)
-    pixels = np.where(values[..., None] > 0, rgb(BLUE), rgb(ORANGE))
-    shown = axes.imshow(np.concatenate([pixels, np.sqrt(np.abs(values))[..., None]], -1), interpolation="none")
-    tips(
-        shown,
-        [f"neuron {record.unit}: positive for {share(record.positive)} of the rows, bias {number(record.bias, 3)}"],
-    )
-    dress(axes, heading(record), "", "", grid="")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=LINE)
 
 
 def gradient_check(record: GradientCheck) -> Figure:

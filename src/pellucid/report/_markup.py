@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 
 from ._svg import svg_of
+
+THUMB = 96  # pixels of a thumbnail's longer side, at most
 
 
 class Markup(str):
@@ -70,6 +76,15 @@ def call(tone: str, strong: str, words: str, *more: Markup) -> Markup:
 
 def small(words: str) -> Markup:
     return element("p", words, class_="muted small")
+
+
+def thumbnail(picture: np.ndarray, words: str) -> Markup:
+    """A small image (height, width) or (height, width, 3) in bytes; a large one as every so many of its pixels."""
+    step = -(-max(picture.shape[:2]) // THUMB)
+    buffer = io.BytesIO()
+    imsave(buffer, picture[::step, ::step], format="png", cmap="gray", vmin=0, vmax=255, metadata={"Software": None})
+    source = f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
+    return Markup(f'<img class="thumb" src="{source}" alt="{escape(words)}">')
 
 
 def figure_box(figure: Figure, name: str, words: str, caption: Any = "") -> Markup:

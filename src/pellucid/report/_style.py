@@ -72,10 +72,16 @@ def styled() -> AbstractContextManager[None]:
 
 def new(high: float = 3.3, rows: int = 1, columns: int = 1, **settings: Any) -> tuple[Figure, Any]:
     """A figure with its axes (always a 2-D array); no window, no global state."""
+    made = sheet(high)
+    return made, made.subplots(rows, columns, squeeze=False, **settings)
+
+
+def sheet(high: float) -> Figure:
+    """A figure without axes."""
     made = Figure(figsize=(WIDE, high), layout="constrained")
     FigureCanvasAgg(made)
     made.get_layout_engine().set(w_pad=0.06, h_pad=0.06)  # pyright: ignore
-    return made, made.subplots(rows, columns, squeeze=False, **settings)
+    return made
 
 
 def dress(axes: Axes, title: str, x: str, y: str, grid: str = "both") -> None:

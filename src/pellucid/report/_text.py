@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backprop import Blame, GradientCheck, Summary
-from ..insight import Importance, Neuron, Neurons, Story
+from ..backprop import Blame, GradientCheck, Row, Summary
+from ..insight import Attention, DropoutScale, Gates, Importance, Neuron, Neurons, Propagation, Story
 from ..records import Record
 from ..train import Epoch, Evaluation, Preprocess, Run
+from . import _gates, _neuron_text
 from .words import METRICS, cut, listed, metric, number, seconds, share, table
 
 MOST_LINES = 60
@@ -24,17 +25,44 @@ def text_of(record: Record) -> str:
 
 
 def summary(record: Summary) -> str:
-    head = ["path", "formula", "output", "parameters", "uses", "bytes", "multiply-adds"]
+    more = more_columns(record)
+    head = ["path", "formula", "output", "parameters", "uses", "bytes", "multiply-adds", *(c.title for c in more)]
     rows = [
         [r.path or "(the network)", cut(f"{r.kind}: {r.formula}", 48), shape(r.output), f"{r.parameters:,}",
-         number(r.uses) if r.uses else "", f"{r.bytes:,}", f"{r.macs:,}"]
-        for r in record.rows
+         number(r.uses) if r.uses else "", f"{r.bytes:,}", f"{r.macs:,}", *(c.cells[i] for c in more)]
+        for i, r in enumerate(record.rows)
     ]  # fmt: skip
     total = ["total", "", "", f"{record.parameters:,}", "", f"{record.bytes:,}", f"{record.macs:,}"]
-    lines = table(head, [*rows, total], "   rrrr").splitlines()
+    lines = table(head, [*rows, [*total, *(c.total for c in more)]], "   rrrr" + "r" * len(more)).splitlines()
     rule = "─" * max(map(len, lines))
     drawn = "\n".join([f"input {shape(record.input)}", "", lines[0], rule, *lines[1:-1], rule, lines[-1]])
     return f"{drawn}\n\nIt ends here: {record.error}" if record.error else drawn
+
+
+class Column(NamedTuple):
+    title: str
+    cells: list[str]
+    total: str = ""
+
+
+def more_columns(record: Summary) -> list[Column]:
+    """What is said of a network only where there is something to say."""
+    columns = [
+        Column("without sharing", [number(r.unshared) if r.unshared else "" for r in record.rows]),
+        Column("sees of the input", [receptive_field(r, record.input) for r in record.rows]),
+        Column("running", [number(r.running) if r.running else "" for r in record.rows], number(record.running)),
+    ]
+    return [column for column in columns if any(column.cells)]
+
+
+def receptive_field(row: Row, given: tuple[int, ...]) -> str:
+    """The places of the input that a unit sees along each axis, and how far on the next unit's begin."""
+    if row.receptive_field is None or row.step is None:
+        return ""
+    if row.receptive_field in (given[1:-1], given[1:]):
+        return "all"
+    sees, step = (" × ".join(map(number, along)) for along in (row.receptive_field, row.step))
+    return f"{sees}, step {step}"
 
 
 def run(record: Run) -> str:
@@ -113,21 +141,76 @@ def importance(record: Importance) -> str:
     return "\n".join([title, table(["column", "drop", ""], trimmed(rows), " rr")])
 
 
-def neuron(record: Neuron) -> str:
-    parts = [f"{term.weight:+.3g} {term.unit}" for term in record.terms]
-    more = record.inputs - len(record.terms)
-    rest = f", and {more} more" if more > 0 else ""
-    return (
-        f"neuron {record.unit}: {'; '.join(parts)}{rest}; bias {record.bias:+.3g}. "
-        f"Positive for {share(record.positive)} of the rows; effect {number(record.effect, 3)}."
-    )
-
-
 def neurons(record: Neurons) -> str:
     if record.note:
         return record.note
     head = f"The {len(record.units)} of {record.total} neurons of {record.path} with the largest effect"
-    return "\n".join([head, *(f"  {neuron(unit)}" for unit in record.units)])
+    return "\n".join([head, *(f"  {brief(unit)}" for unit in record.units)])
+
+
+def brief(unit: Neuron) -> str:
+    """A neuron in one line."""
+    parts = [f"{term.weight:+.3g} {term.unit}" for term in unit.terms]
+    more = unit.inputs - len(unit.terms)
+    rest = f", and {more} more" if more > 0 else ""
+    return (
+        f"neuron {unit.index}: {'; '.join(parts)}{rest}; bias {unit.bias:+.3g}. "
+        f"Positive for {share(unit.margins.positive)}; effect {number(unit.effect, 3)}."
+    )
+
+
+def propagation(record: Propagation) -> str:
+    head = ["layer", "kind", "Var(z)", "predicted", "law", "mean δ²", "predicted", "law"]
+    rows = [
+        [row.path or "(the network)", row.kind, *(
+            "" if value is None else f"{value:.2e}" for value in (
+                row.variance, row.variance_predicted, row.variance_law, row.blame, row.blame_predicted, row.blame_law
+            )
+        )]
+        for row in record.layers
+    ]  # fmt: skip
+    said = [f"Signal {record.forward.verdict}", f"Blame {record.backward.verdict}"]
+    for way in (record.forward, record.backward):
+        if way.predicted is not None:
+            law = "" if way.law is None else f", by the initializer's law ×{way.law:.3g}"
+            said.append(f"Predicted {way.way}: ×{way.predicted:.3g} per layer{law}")
+    field = record.mean_field
+    if field:
+        said.append(
+            f"Deeper still, the variance goes to {value_in_words(field.fixed_point)}; there χ = {field.chi:.4g}, and "
+            f"blame changes e-fold in {value_in_words(field.depth_scale)} layers"
+        )
+    return "\n".join(
+        [*said, "", table(head, trimmed(rows), "  rrrrrr"), *([""] if record.notes else []), *record.notes]
+    )
+
+
+def value_in_words(value: float) -> str:
+    return "infinity" if value == np.inf else number(value, 3)
+
+
+def dropout_scale(record: DropoutScale) -> str:
+    rows = [
+        [row.path or "(the network)", row.kind, *(
+            (f"×{row.ratio:.3f}", f"± {row.error:.3f}") if np.isfinite(row.ratio) else ("silent", "")
+        )]
+        for row in record.layers
+    ]  # fmt: skip
+    off = [row for row in record.layers if row.differs]
+    found = "in testing every output has the scale it has in training"
+    if off:
+        found = f"in testing {len(off)} of {len(rows)} outputs have another scale, first {off[0].path or 'the network'}"
+    head = f"Over {record.passes} passes in training, {found}"
+    return "\n".join([head, "", table(["layer", "kind", "testing / training", ""], trimmed(rows), "  rr")])
+
+
+def attention(record: Attention) -> str:
+    rows = [
+        [found.path or "(the network)", str(h), number(np.exp(found.entropy[h]), 3), number(found.distance[h], 3)]
+        for found in record.layers
+        for h in range(len(found.entropy))
+    ]
+    return table(["layer", "head", "steps looked at", "mean distance"], trimmed(rows), " rrr")
 
 
 def story(record: Story) -> str:
@@ -176,8 +259,12 @@ TEXTS: dict[type, Callable[[Any], str]] = {
     Blame: blame,
     GradientCheck: gradient_check,
     Importance: importance,
-    Neuron: neuron,
+    Neuron: _neuron_text.text,
     Neurons: neurons,
+    Propagation: propagation,
+    DropoutScale: dropout_scale,
+    Attention: attention,
+    Gates: _gates.text,
     Story: story,
     Preprocess: preprocess,
 }

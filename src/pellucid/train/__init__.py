@@ -4,9 +4,12 @@ from ._bundled import BUNDLED, bundled
 from ._columns import Column, Preprocess
 from ._data import Block, Data, open_data
 from ._evaluate import Evaluation, evaluate, metrics, outputs, probabilities, true_names
-from ._files import ARRAYS, find, read_arrays, read_table
+from ._files import ARRAYS, find, read_arrays, read_table, table
 from ._fit import Watcher, epoch_from_json, fit
+from ._forms import Form
+from ._images import Images, is_image, read_folder, read_images, unit
 from ._optimizers import OPTIMIZERS, SCHEDULES
+from ._padding import at_every_step, lengths_of
 from ._range_test import smoothed
 from ._run import Epoch, NonFinite, RangeTest, Run
 from ._settings import Settings
@@ -22,6 +25,8 @@ __all__ = [
     "Data",
     "Epoch",
     "Evaluation",
+    "Form",
+    "Images",
     "LayerWatch",
     "NonFinite",
     "Preprocess",
@@ -29,17 +34,24 @@ __all__ = [
     "Run",
     "Settings",
     "Watcher",
+    "at_every_step",
     "bundled",
     "epoch_from_json",
     "evaluate",
     "find",
     "fit",
+    "is_image",
+    "lengths_of",
     "metrics",
     "open_data",
     "outputs",
     "probabilities",
     "read_arrays",
+    "read_folder",
+    "read_images",
     "read_table",
     "smoothed",
+    "table",
     "true_names",
+    "unit",
 ]

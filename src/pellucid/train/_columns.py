@@ -12,12 +12,10 @@ import polars as pl
 
 from ..errors import DataError, StoreError
 from ..records import Record, plain
-from ..shapes import words
 from ._cells import (
     LARGEST,
     Rows,
     are_dates,
-    as_float32,
     bad_cell,
     booleans,
     dates,
@@ -28,6 +26,8 @@ from ._cells import (
     texts,
 )
 from ._files import column_of, is_table, table
+from ._forms import Form
+from ._images import unit
 from ._target import Target
 from ._transformers import encoder, numbers_of, rebuild
 
@@ -136,12 +136,12 @@ class Preprocess(Record):
     """How raw rows become a network's inputs, and its outputs the user's terms. Fitted once, kept with the network.
 
     Inputs come in this order: numbers and parts of dates (standardised), booleans, "is missing" for each of these
-    that had missing cells, categories. For plain arrays there are no columns, and x is taken as it is.
+    that had missing cells, categories. For plain arrays there are no columns, and `form` says what they are.
     """
 
     columns: tuple[Column, ...]
     target: Target
-    shape: tuple[int, ...] | None = None  # of one row of a plain array
+    form: Form | None = None  # of the rows of a plain array
     imputer: Any = field(default=None, compare=False, repr=False, metadata=UNLISTED)
     scaler: Any = field(default=None, compare=False, repr=False, metadata=UNLISTED)
     encoder: Any = field(default=None, compare=False, repr=False, metadata=UNLISTED)
@@ -176,8 +176,8 @@ class Preprocess(Record):
 
     def transform_noted(self, rows: Any, numbered: Rows = None) -> tuple[np.ndarray, tuple[str, ...]]:
         """`transform`, and a note for each column with values that training did not have."""
-        if self.shape is not None:
-            return self._array(rows, numbered), ()
+        if self.form is not None:
+            return unit(self.form.rows(rows, numbered)), ()
         import sklearn
 
         frame = table(rows)
@@ -194,6 +194,10 @@ class Preprocess(Record):
                 codes, notes = self._codes(frame)
                 parts.append(self.encoder.transform(codes))
         return np.concatenate(parts, axis=1, dtype=np.float32, casting="same_kind"), notes
+
+    def kept(self, rows: Any) -> np.ndarray:
+        """`transform`, but bytes stay bytes: so are images kept until the network sees them."""
+        return self.transform(rows) if self.form is None else self.form.rows(rows)
 
     def targets(self, rows: Any, numbered: Rows = None) -> np.ndarray:
         """The target of raw rows, or of its own values alone: int32 class numbers (n,), or float32 (n, 1).
@@ -223,6 +227,18 @@ class Preprocess(Record):
             mean[: self._scaled], scale[: self._scaled] = self.scaler.mean_, self.scaler.scale_
         return weight / scale[:, None], bias - (mean / scale) @ weight
 
+    def original_inputs(self, x: Any) -> np.ndarray:
+        """Inputs in the columns' own units, float64: `raw = x s + m`, the opposite of standardising; shape as x."""
+        raw = np.array(x, float)
+        if self.scaler is not None:
+            raw[..., : self._scaled] = raw[..., : self._scaled] * self.scaler.scale_ + self.scaler.mean_
+        return raw
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """Of one row of a plain array as the network sees it; None for a table."""
+        return None if self.form is None else self.form.shape
+
     @property
     def task(self) -> str:
         """ "classification" where the target has classes, else "regression"."""
@@ -232,7 +248,8 @@ class Preprocess(Record):
     def input_names(self) -> tuple[str, ...]:
         """The name of every input, in order."""
         if self.shape is not None:
-            return tuple(f"x[{', '.join(map(str, place))}]" for place in np.ndindex(self.shape))
+            axes = self.shape[:-1] if len(self.shape) > 1 and self.shape[-1] == 1 else self.shape
+            return tuple(f"x[{', '.join(map(str, place))}]" for place in np.ndindex(axes))
         return tuple(name for _, name in self._inputs)
 
     @cached_property
@@ -242,8 +259,8 @@ class Preprocess(Record):
 
     def describe(self) -> str:
         """One line per column: what it is, how it becomes inputs, how many cells are missing; of many, one per kind."""
-        if self.shape is not None:
-            return f"x: an array of shape {words(('rows', *self.shape))}, taken as it is\n{self.target.line()}"
+        if self.form is not None:
+            return f"x: {self.form.line()}\n{self.target.line()}"
         lines = [column.line() for column in self.columns]
         if len(lines) > MANY:
             kinds = dict.fromkeys(column.kind for column in self.columns)
@@ -254,7 +271,8 @@ class Preprocess(Record):
     def state(self) -> dict[str, Any]:
         """All of it as JSON can hold it, the numbers that the transformers were fitted to included."""
         fitted = {name: numbers_of(getattr(self, name)) for name in TRANSFORMERS}
-        return plain({"columns": self.columns, "target": self.target, "shape": self.shape} | fitted)
+        form = self.form and self.form._asdict()
+        return plain({"columns": self.columns, "target": self.target, "form": form} | fitted)
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Preprocess:
@@ -332,14 +350,6 @@ class Preprocess(Record):
             codes.append(code)
         return np.stack(codes, axis=1), tuple(notes)
 
-    def _array(self, rows: Any, numbered: Rows) -> np.ndarray:
-        x = as_float32(rows, "x", numbered)
-        x = x[:, None] if x.ndim == 1 else x
-        if x.shape[1:] != self.shape:
-            got, wanted = words(("rows", *x.shape[1:])), words(("rows", *(self.shape or ())))
-            raise DataError(f"x has the shape {got}, and the network was trained on {wanted}: give as many columns.")
-        return x
-
     def _expect(self, names: list[str], frame: pl.DataFrame) -> None:
         for name in names:
             if name not in frame.columns:
@@ -360,16 +370,18 @@ def _date_parts(moments: pl.Series, column: Column) -> np.ndarray:
     return np.column_stack([days, *(np.nan_to_num(wave(turn)) for turn in turns for wave in (np.sin, np.cos))])
 
 
-def _restored(*, columns: list[Any], target: dict[str, Any], shape: list | None, **states: dict | None) -> Preprocess:
+def _restored(*, columns: list[Any], target: dict[str, Any], form: dict | None, **states: dict | None) -> Preprocess:
     held = tuple(Column(**column | {"categories": tuple(column["categories"])}) for column in columns)
     named: dict[str, Any] = {**target, "classes": tuple(target["classes"])}
     goal = Target(**named)
-    self = Preprocess(held, goal, shape if shape is None else tuple(map(int, shape)))
+    rows = None if form is None else Form(form["name"], tuple(form["shape"]), form["tokens"])
+    self = Preprocess(held, goal, rows)
     imputer, scaler, encoder = (states[name] or {} for name in TRANSFORMERS)
     valued = [part for column in self._valued for part in column.parts]
     gaps = [valued.index(column.parts[0]) for column in self._valued if column.missing]
     fits = {
         "target": goal.sound(),
+        "form": rows is None or rows.sound(),
         "columns": all(column.sound() for column in held) and len({column.name for column in held}) == len(held),
         "imputer": len(imputer.get("statistics", ())) == len(valued) and imputer.get("gaps", []) == gaps,
         "scaler": all(len(scaler.get(name, ())) == self._scaled for name in ("mean", "scale", "var")),

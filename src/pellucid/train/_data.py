@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +12,13 @@ import numpy as np
 import polars as pl
 
 from ..errors import DataError, SettingError, unknown
+from ..module import Layer
 from ._cells import Rows, as_float32, missing, numbers
 from ._columns import Preprocess, no_column
 from ._files import ARRAYS, column_of, find, is_table, read_arrays, read_table, table
+from ._forms import answers_steps, as_rows, form_of
+from ._images import read_folder
+from ._padding import at_every_step, padding_notes
 from ._target import TASKS, Target
 
 SAMPLE = 2_000  # rows of `Data.sample`
@@ -24,7 +28,10 @@ FEWEST = 10  # rows, below which none are held out
 
 
 class Block(NamedTuple):
-    """Some rows: inputs x (n, ...), targets y (n, ...), and their weights (n,) where they have any."""
+    """Some rows: inputs x (n, ...), targets y (n, ...), and their weights (n,) where they have any.
+
+    Images in bytes stay bytes here; `unit` makes of them what the network sees.
+    """
 
     x: np.ndarray
     y: np.ndarray
@@ -73,6 +80,8 @@ class Wishes:
     seed: int
     block_rows: int | None
     preprocess: Preprocess | None
+    net: Layer | None
+    size: int | Sequence[int] | None
 
     @property
     def share(self) -> float:
@@ -91,13 +100,16 @@ def open_data(
     seed: int = 0,
     block_rows: int | None = None,
     preprocess: Preprocess | None = None,
+    net: Layer | None = None,
+    size: int | Sequence[int] | None = None,
     read_whole: int = WHOLE,
 ) -> Data:
-    """Arrays `(x, y)` or `(x, y, weights)`, a table, a file, or batches, as `Data`.
+    """Arrays `(x, y)` or `(x, y, weights)`, a table, a file, a folder of images, or batches, as `Data`.
 
     `loss_targets` is what the loss takes ("labels", "real", ...). `validation` is a share of the rows to hold out, data
     of the same form, or None. Files of more than `read_whole` bytes are streamed in blocks. A `preprocess` that was
-    fitted before is used as it is.
+    fitted before is used as it is. `net` is who will see the rows, where that is known: whether NaN at the end of a row
+    is padding, and an image has an axis of channels, is for it to say. `size` is that of images from files.
 
     Raises: DataError where the data cannot be learned from; SettingError for an impossible setting.
     Example:
@@ -112,7 +124,7 @@ def open_data(
             f"validation={validation} is not a share of the rows: give one from 0 up to 1, data, or None."
         )
     target = None if target is None else str(target)
-    wishes = Wishes(target, task, loss_targets, weights, validation, seed, block_rows, preprocess)
+    wishes = Wishes(target, task, loss_targets, weights, validation, seed, block_rows, preprocess, net, size)
     opened = _open(data, wishes, read_whole)
     if validation is None or isinstance(validation, int | float):
         return opened
@@ -122,6 +134,8 @@ def open_data(
 def _open(data: Any, wishes: Wishes, read_whole: int) -> Data:
     if isinstance(data, str | Path):
         path = find(data)
+        if path.is_dir():
+            return from_folder(path, wishes)
         if path.suffix.lower() in ARRAYS:
             return from_arrays(path.name, read_arrays(path), wishes)
         if path.stat().st_size > read_whole:
@@ -157,21 +171,38 @@ def _from_pair(data: tuple, wishes: Wishes) -> Data:
 
 
 def from_arrays(name: str, arrays: tuple, wishes: Wishes) -> Data:
-    """x and y as they are, in memory."""
-    if wishes.preprocess is not None and wishes.preprocess.shape is None:
+    """x and y in memory: numbers as they are, images in bytes, sequences padded."""
+    if wishes.preprocess is not None and wishes.preprocess.form is None:
         raise DataError("The network was trained on a table, whose columns arrays do not name: give a table.")
-    x, y = as_float32(arrays[0], "x"), as_labels(arrays[1])
-    x = x[:, None] if x.ndim == 1 else x
-    _same_length(len(x), len(y), "y")
-    _enough(len(x), wishes)
+    given, y = as_rows(arrays[0], "x"), as_rows(arrays[1], "y")
+    _same_length(len(given), len(y), "y")
+    _enough(len(given), wishes)
     preprocess = wishes.preprocess
+    form = (preprocess and preprocess.form) or form_of(given, wishes.net)
+    x = form.rows(given)
+    steps = preprocess.target.steps if preprocess else answers_steps(form, x, y, wishes.net)
+    y = at_every_step(y, x) if steps else as_labels(y)
     if preprocess is None:
-        preprocess = Preprocess((), Target.of_array(y, wishes.task, wishes.loss_targets), shape=x.shape[1:])
+        of = Target.of_steps if steps else Target.of_array
+        preprocess = Preprocess((), of(y, wishes.task, wishes.loss_targets), form=form)
     weights = checked_weights(arrays[2] if len(arrays) == 3 else wishes.weights, len(x))
-    whole = Block(preprocess.transform(x), preprocess.targets(y), weights)
+    whole = Block(x, preprocess.targets(y), weights)
     train, held, notes = split(whole.y, preprocess.target, wishes)
+    if form.name == "sequences":
+        notes += padding_notes(whole.x)
     digest = fingerprint(*(np.asarray(part) for part in whole if part is not None), repr(preprocess.target.classes))
-    return _in_memory(name, preprocess, whole, train, held, digest, notes)
+    return _in_memory(name, preprocess, whole, np.arange(len(whole.x)), train, held, digest, notes)
+
+
+def from_folder(path: Path, wishes: Wishes) -> Data:
+    """Images in a folder for each class."""
+    shape = wishes.preprocess.shape if wishes.preprocess else None
+    size, channels = (shape[:2], shape[-1]) if shape and len(shape) == 3 else (wishes.size, None)
+    found = read_folder(path, size, channels)
+    opened = from_arrays(path.name, (found.x, found.classes), wishes)
+    files = pl.DataFrame({"file": found.files})
+    learned, held = (None if at is None else files[at] for at in (opened.train_index, opened.validation_index))
+    return replace(opened, notes=(*found.notes, *opened.notes), train_rows=learned, validation_rows=held)
 
 
 def from_table(name: str, frame: pl.DataFrame, wishes: Wishes) -> Data:
@@ -198,16 +229,21 @@ def from_table(name: str, frame: pl.DataFrame, wishes: Wishes) -> Data:
     x, unseen = preprocess.transform_noted(frame, index)
     whole, notes = Block(x, y, weights), [*notes, *said, *fitted_notes(preprocess), *unseen]
     return replace(
-        _in_memory(name, preprocess, whole, train, held, digest, notes),
+        _in_memory(name, preprocess, whole, index, train, held, digest, notes),
         train_rows=frame[train],
-        train_index=index[train],
         validation_rows=frame[held] if len(held) else None,
-        validation_index=index[held] if len(held) else None,
     )
 
 
 def _in_memory(
-    name: str, preprocess: Preprocess, whole: Block, train: np.ndarray, held: np.ndarray, digest: str, notes: list[str]
+    name: str,
+    preprocess: Preprocess,
+    whole: Block,
+    index: np.ndarray,
+    train: np.ndarray,
+    held: np.ndarray,
+    digest: str,
+    notes: list[str],
 ) -> Data:
     rows = whole.take(train) if len(held) else whole
     return Data(
@@ -220,6 +256,8 @@ def _in_memory(
         fingerprint=digest,
         notes=tuple(notes),
         blocks=lambda epoch: iter([rows]),
+        train_index=index[train],
+        validation_index=index[held] if len(held) else None,
     )
 
 

@@ -14,6 +14,7 @@ from jax import Array, lax
 from ..backprop import Pass, backpropagate, tapped, untapped
 from ..losses import Loss
 from ..module import Layer, learned, subkey
+from ._images import unit
 from ._watch import measure, watched_paths
 
 
@@ -82,7 +83,7 @@ def advance(state: State, segment: Segment, stop: np.integer, key: Array, *, pla
 
     def step(state: State, *, watched: bool) -> State:
         i = state.at
-        bx, by = batch(x, i), batch(y, i)
+        bx, by = unit(batch(x, i)), batch(y, i)
         weights = None
         if not whole:
             weights = (i * size + jnp.arange(size) < segment.rows).astype(jnp.float32)

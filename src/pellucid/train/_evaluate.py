@@ -5,15 +5,20 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..errors import DataError
+from ..layers import Sequences
 from ..losses import Loss
 from ..module import Layer
 from ..records import Record
 from ._columns import Preprocess
+from ._images import unit
+from ._padding import counts
 
-CHUNK = 4096  # rows that go through the network at a time
+CHUNK, FEWEST = 4096, 16  # rows that go through the network at a time
+NUMBERS = 2**18  # of images and sequences at a time: what a network makes of them is many times larger
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,11 @@ class Evaluation(Record):
 
 @jax.jit
 def forward(net: Layer, x: jax.Array) -> jax.Array:
-    return net(x)
+    """The output at inference; where sequences end, NaN in place of an answer at every step."""
+    z = net(unit(x))
+    if not isinstance(z, Sequences):
+        return z
+    return jnp.where(z.mask.reshape(*z.mask.shape, *[1] * (z.values.ndim - 2)), z.values, jnp.nan)
 
 
 @partial(jax.jit, static_argnames="loss")
@@ -49,10 +58,17 @@ def linked(loss: Loss, z: jax.Array) -> jax.Array:
     return loss.predict(z)
 
 
-def chunks(rows: int) -> list[tuple[int, int, int]]:
+def chunks(rows: int, most: int = CHUNK) -> list[tuple[int, int, int]]:
     """(start, stop, padded size) of each chunk; sizes are powers of two, so that few shapes are ever compiled."""
-    bounds = [(start, min(start + CHUNK, rows)) for start in range(0, rows, CHUNK)]
-    return [(a, b, CHUNK if rows > CHUNK else 1 << (b - a - 1).bit_length()) for a, b in bounds]
+    bounds = [(start, min(start + most, rows)) for start in range(0, rows, most)]
+    return [(a, b, most if rows > most else 1 << (b - a - 1).bit_length()) for a, b in bounds]
+
+
+def rows_at_a_time(x: np.ndarray) -> int:
+    """A power of two; fewer of large rows."""
+    if x.ndim < 3:
+        return CHUNK
+    return min(CHUNK, max(FEWEST, 1 << (NUMBERS // max(x[0].size, 1)).bit_length() >> 1))
 
 
 def outputs(net: Layer, x: np.ndarray) -> np.ndarray:
@@ -61,7 +77,8 @@ def outputs(net: Layer, x: np.ndarray) -> np.ndarray:
         raise DataError("There are no rows to predict.")
     x = np.asarray(x)
     parts = [
-        np.asarray(forward(net, np.resize(x[a:b], (size, *x.shape[1:]))))[: b - a] for a, b, size in chunks(len(x))
+        np.asarray(forward(net, np.resize(x[a:b], (size, *x.shape[1:]))))[: b - a]
+        for a, b, size in chunks(len(x), rows_at_a_time(x))
     ]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
@@ -86,8 +103,11 @@ def mean_loss(loss: Loss, z: np.ndarray, y: np.ndarray, weights: np.ndarray | No
 
 
 def evaluate(net: Layer, loss: Loss, preprocess: Preprocess, x: np.ndarray, y: np.ndarray) -> Evaluation:
-    """Loss, metrics and every row's answer for inputs x and targets y as the network takes them."""
+    """Loss, metrics and every row's (or every step's) answer for inputs x and targets y as the network takes them."""
     z = outputs(net, x)
+    if preprocess.target.steps:
+        there = counts(x)
+        z, y = z[there], y[there]
     answer = predicted(loss, z)
     classification = bool(preprocess.target.classes)
     truth = true_names(preprocess, y) if classification else preprocess.names(y)
@@ -95,7 +115,7 @@ def evaluate(net: Layer, loss: Loss, preprocess: Preprocess, x: np.ndarray, y: n
     score = probabilities(loss, answer) if classification else None
     return Evaluation(
         task="classification" if classification else "regression",
-        n=len(x),
+        n=len(z),
         loss=mean_loss(loss, z, y),
         metrics=metrics(truth, prediction, score, preprocess.target.classes),
         truth=truth,

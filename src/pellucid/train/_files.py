@@ -15,6 +15,8 @@ from polars.selectors import by_name
 
 from ..errors import DataError
 from ._cells import narrowest, typed
+from ._images import SUFFIXES
+from ._padding import by_lengths
 
 TEXT, LINES, BINARY, ARRAYS = {".csv", ".tsv"}, {".jsonl", ".ndjson"}, {".parquet"}, {".npz"}
 KINDS = sorted(TEXT | LINES | BINARY | ARRAYS)
@@ -22,7 +24,7 @@ CELLS = 2**20  # about this many cells are held at a time when a file is read in
 
 
 def find(path: str | Path) -> Path:
-    """The file at `path`, known to exist and to be of a kind that can be read.
+    """The file or the folder of images at `path`, known to exist and to be of a kind that can be read.
 
     Raises: DataError for a file that is not there (with the nearest name that is) or of an unknown kind.
     """
@@ -31,8 +33,11 @@ def find(path: str | Path) -> Path:
         near = get_close_matches(path.name, [p.name for p in path.parent.glob("*")], 1)
         ask = f"did you mean {near[0]!r}?" if near else "check the folder and the name."
         raise DataError(f"There is no file {str(path)!r}: {ask}")
-    if path.suffix.lower() not in KINDS or path.is_dir():
-        raise DataError(f"{path.name!r} is not a file that can be read as data: save it as one of {', '.join(KINDS)}.")
+    if path.suffix.lower() not in KINDS and not path.is_dir():
+        image = "an image alone, without its class: give a folder of images" if path.suffix.lower() in SUFFIXES else ""
+        raise DataError(
+            f"{path.name!r} is {image or 'not a file that can be read as data: save it as one of ' + ', '.join(KINDS)}."
+        )
     return path
 
 
@@ -42,7 +47,7 @@ def read_table(path: str | Path) -> pl.DataFrame:
     Raises: DataError for a file that is not there, empty, of an unknown kind, damaged, or with rows of unequal lengths.
     """
     path = find(path)
-    if path.suffix.lower() in ARRAYS:
+    if path.suffix.lower() in ARRAYS or path.is_dir():
         raise DataError(f"{path.name} holds arrays and no columns with names: give its x, or a table.")
     with explained(path):
         frame = scan(path, infer=True).collect()
@@ -53,20 +58,27 @@ def read_table(path: str | Path) -> pl.DataFrame:
     return frame
 
 
-def read_arrays(path: Path) -> tuple[np.ndarray, ...]:
+def read_arrays(path: Path, *, targets: bool = True) -> tuple[Any, ...]:
     """The arrays `x`, `y` and, where there are, `weights` of a NumPy .npz file; never unpickled.
+
+    With `lengths` of its rows, x comes as sequences, and y too where it has the rows and steps of x. Without `targets` there may be x alone.
 
     Raises: DataError for a damaged file, one without x and y, or one of Python objects.
     """
+    held: dict[str, Any]
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            held = {name: arrays[name] for name in ("x", "y", "weights") if name in arrays}
+            held = {name: arrays[name] for name in ("x", "y", "weights", "lengths") if name in arrays}
     except Exception as error:  # zipfile, zlib and NumPy each have their own words for a damaged file
         raise DataError(
             f"{path.name} cannot be read: {error}. Write it with numpy.savez({path.name!r}, x=x, y=y)."
         ) from error
-    if not {"x", "y"} <= held.keys():
+    if "x" not in held or (targets and "y" not in held):
         raise DataError(f"{path.name} needs the arrays x and y: write it with numpy.savez({path.name!r}, x=x, y=y).")
+    if "lengths" in held:
+        lengths, shape = held.pop("lengths"), held["x"].shape[:2]
+        stepwise = [name for name in ("x", "y") if name in held and held[name].shape[:2] == shape]
+        held |= {name: by_lengths(held[name], lengths, path.name) for name in stepwise}
     return tuple(held.values())
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..backprop import backpropagate, tapped
 from ..errors import DataError, SettingError, ShapeError, StoreError
+from ..layers import values_of
 from ..module import Layer
 from ..records import Record, plain
 from ..shapes import words
@@ -21,6 +22,7 @@ from ._data import Block, Data
 from ._epoch import OF_AN_EPOCH, Plan, Segment, State, advance, start_state
 from ._evaluate import evaluate
 from ._feed import Feed, Part
+from ._images import unit
 from ._locate import first_not_finite
 from ._optimizers import rates
 from ._progress import Interrupt, Progress
@@ -88,7 +90,8 @@ class Trainer:
         self.plan = Plan(
             settings.loss, settings.rule(), settings.batch_size, settings.watch_every, settings.optimizer == "lbfgs"
         )
-        outputs = jax.eval_shape(lambda net, x: net(x), self.net, self.data.sample.x[:1]).shape[-1]
+        one = unit(self.data.sample.x[:1])
+        outputs = jax.eval_shape(lambda net, x: values_of(net(x)), self.net, one).shape[-1]
         self.feed = Feed(self.data, settings, outputs, class_weights(self.data, settings))
         self.state = start_state(self.net, self.plan)
         self.zeros = {name: np.asarray(getattr(self.state, name)) for name in OF_AN_EPOCH}
@@ -245,7 +248,7 @@ class Trainer:
             weights = weights * np.asarray(segment.weights)[rows]
         step = int(state.step)
         key = jax.random.fold_in(self.key, step)
-        x, y = segment.x[rows], segment.y[rows]
+        x, y = unit(segment.x[rows]), segment.y[rows]
         path, pass_, sentence = first_not_finite(state.net, self.settings.loss, x, y, jnp.asarray(weights), key)
         message = f"Training stopped in epoch {len(self.history) + 1}, step {step + 1}: {sentence}. {advice(self.rate)}"
         self.problem = NonFinite(path, pass_, len(self.history) + 1, step + 1, message)
@@ -344,8 +347,8 @@ def fitted_settings(settings: Settings, data: Data) -> tuple[Settings, list[str]
 
 def check_fits(net: Layer, data: Data, settings: Settings) -> None:
     """Shapes and targets, before anything is computed."""
-    one = data.sample.x[:1]
-    z = jax.eval_shape(lambda net, x: net(x), net, one)
+    one = unit(data.sample.x[:1])
+    z = jax.eval_shape(lambda net, x: values_of(net(x)), net, one)
     if z.ndim < 2:
         raise ShapeError(type(net).__name__, "an output (batch, outputs) for a loss", words(tuple(z.shape)))
     for block in (everything(data), data.validation):
@@ -364,8 +367,10 @@ def class_weights(data: Data, settings: Settings) -> np.ndarray | None:
     if settings.class_weight is None:
         return None
     classes = data.preprocess.target.classes
-    if not classes or data.sample.y.dtype.kind != "i":
-        raise SettingError("class_weight is for classification; this target is a number.")
+    if not classes or data.sample.y.dtype.kind != "i" or data.preprocess.target.steps:
+        raise SettingError(
+            "class_weight is for classification with one class a row; this target is another."
+        )
     if settings.class_weight == "balanced":
         counts = np.bincount(everything(data).y.ravel(), minlength=len(classes))
         return (counts.sum() / (len(classes) * np.maximum(counts, 1))).astype(np.float32)

@@ -11,6 +11,7 @@ from ..records import Record, unlisted
 from ._columns import Preprocess
 from ._data import Data
 from ._evaluate import Evaluation, evaluate, outputs, predicted
+from ._padding import at_every_step
 from ._settings import Settings
 from ._watch import LayerWatch
 
@@ -78,7 +79,7 @@ class Run(Record):
 
     def output(self, rows: Any) -> np.ndarray:
         """The network's own output (logits) for raw rows."""
-        return outputs(self.net, self.preprocess.transform(rows))
+        return outputs(self.net, self.preprocess.kept(rows))
 
     def predict_proba(self, rows: Any) -> np.ndarray:
         """Raw rows to the loss's link of the output: probabilities, or means on the scale trained on."""
@@ -99,6 +100,7 @@ class Run(Record):
                 raise DataError("No rows were held out in this run: give rows to evaluate on.")
             x, y = held.x, held.y
         else:
-            x = self.preprocess.transform(rows)
-            y = self.preprocess.targets(rows if targets is None else targets)
+            x = self.preprocess.kept(rows)
+            y = rows if targets is None else targets
+            y = self.preprocess.targets(at_every_step(y, x) if self.preprocess.target.steps else y)
         return evaluate(self.net, self.settings.loss, self.preprocess, x, y)

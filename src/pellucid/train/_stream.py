@@ -30,6 +30,7 @@ from ._data import (
     spread,
 )
 from ._files import TEXT, check_rows, explained, scan, stream
+from ._forms import as_rows, form_of, is_bytes
 from ._target import Target, class_names
 
 FITTED = 100_000  # rows the preprocessing of a streamed file is fitted to
@@ -158,7 +159,7 @@ def count_rows(path: Path, columns: list[str]) -> int:
 
 def from_batches(data: Any, wishes: Wishes) -> Data:
     """Batches `(x, y)` or `(x, y, weights)` as an iterable gives them, or a function that makes an iterator."""
-    if wishes.preprocess is not None and wishes.preprocess.shape is None:
+    if wishes.preprocess is not None and wishes.preprocess.form is None:
         raise DataError("The network was trained on a table, whose columns arrays do not name: give a table.")
     opened = opener(data)
     begun, first = opened(), []
@@ -172,12 +173,12 @@ def from_batches(data: Any, wishes: Wishes) -> Data:
     preprocess = wishes.preprocess
     if preprocess is None:
         target = Target.of_batches(seen.y, wishes.task, wishes.loss_targets)
-        preprocess = Preprocess((), target, shape=seen.x.shape[1:])
+        preprocess = Preprocess((), target, form=form_of(seen.x, wishes.net))
 
     def blocks(epoch: int) -> Iterator[Block]:
         for number, batch in enumerate(opened()):
             x, y, weights = read_batch(number, batch)
-            yield from sliced(Block(preprocess.transform(x), preprocess.targets(y), weights), wishes.block_rows)
+            yield from sliced(Block(preprocess.kept(x), preprocess.targets(y), weights), wishes.block_rows)
 
     note = "batches come as they are, so none are held out: give validation=(x, y) to see the error on other rows."
     return Data(
@@ -185,7 +186,7 @@ def from_batches(data: Any, wishes: Wishes) -> Data:
         preprocess=preprocess,
         n_rows=None,
         in_memory=False,
-        sample=spread(seen._replace(x=preprocess.transform(seen.x), y=preprocess.targets(seen.y))),
+        sample=spread(seen._replace(x=preprocess.kept(seen.x), y=preprocess.targets(seen.y))),
         validation=None,
         fingerprint=fingerprint(seen.x, seen.y),
         notes=(note,) * bool(wishes.share),
@@ -223,7 +224,8 @@ def read_batch(number: int, batch: Any) -> Block:
     """
     if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
         raise DataError(f"Batch {number} is a {type(batch).__name__}: every batch is (x, y) or (x, y, weights).")
-    x, y = as_float32(batch[0], f"x of batch {number}"), as_labels(batch[1], f"y of batch {number}")
+    x, y = as_rows(batch[0], f"x of batch {number}"), as_labels(batch[1], f"y of batch {number}")
+    x = x if is_bytes(x) else as_float32(x, f"x of batch {number}")
     if len(x) != len(y):
         raise DataError(f"Batch {number} has {len(x)} rows of x and {len(y)} of y: give one for each.")
     return Block(x, y, checked_weights(batch[2] if len(batch) == 3 else None, len(x), np.arange(len(x))))

@@ -35,6 +35,7 @@ class Target(Record):
     mean: float = 0.0
     scale: float = 1.0
     note: str = ""
+    steps: bool = False  # one for every step of a sequence
 
     def line(self) -> str:
         """What is learned, in one line."""
@@ -104,6 +105,8 @@ class Target(Record):
         if task is None:
             few = kind in "iu" and len(np.unique(y)) <= FEW
             task = "classification" if text or few or (kind == "f" and _one_hot(y)) else "regression"
+        if kind in "USO" and not one_a_row:
+            raise DataError(f"y holds {y.size // max(len(y), 1)} labels a row that are no numbers: number them first.")
         if task == "regression":
             return cls("y", "value")
         if one_a_row and (text or _whole(y)):
@@ -111,6 +114,16 @@ class Target(Record):
         if _one_hot(y):
             return cls("y", "value", tuple(range(y.shape[-1])))
         return cls("y", "integer" if kind in "iu" and loss_targets != "binary" else "value")
+
+    @classmethod
+    def of_steps(cls, y: np.ndarray, task: str | None = None, loss_targets: str | None = None) -> Target:
+        """The target an array (rows, steps, ...) is: whole numbers are classes 0, 1, …, others numbers as they are."""
+        task = task or TASK_OF.get(loss_targets or "") or TASKS[y.ndim > 2 or y.dtype.kind == "f"]
+        if task == "regression":
+            return cls("y", "value", steps=True)
+        if y.ndim > 2 or (y != np.round(y)).any() or y.min() < 0:
+            raise DataError("The classes of steps are whole numbers from 0 on, (rows, steps): number them first.")
+        return cls("y", "integer", tuple(range(max(2, int(y.max()) + 1))), steps=True)
 
     @classmethod
     def of_batches(cls, y: np.ndarray, task: str | None = None, loss_targets: str | None = None) -> Target:
@@ -138,7 +151,7 @@ class Target(Record):
             return found if self.kind == "label" else (2 * found[:, None] - 1).astype(np.float32)
         if self.kind == "integer":
             y = np.asarray(cells).astype(np.int32)
-            return y.reshape(-1) if y.size == len(y) else y
+            return y.reshape(-1) if y.size == len(y) and not self.steps else y
         values = numbers(cells, rows).to_numpy() if isinstance(cells, pl.Series) else np.asarray(cells)
         y = as_float32(values, self.name, rows) if self.kind == "value" else (values - self.mean) / self.scale
         return as_float32(y[:, None] if y.ndim == 1 else y, self.name, rows)
@@ -159,7 +172,16 @@ class Target(Record):
         return found
 
     def decode(self, prediction: np.ndarray) -> np.ndarray:
-        """Probabilities as names of the likeliest classes; numbers in the user's units, flat where one a row."""
+        """Probabilities as names of the likeliest classes; numbers in the user's units, flat where one a row.
+
+        Of answers at every step, (rows, steps, ...), those to padding are NaN.
+        """
+        if prediction.ndim > 2 and self.steps:
+            rows = prediction.reshape(-1, prediction.shape[-1])
+            gone = np.isnan(rows).any(-1)
+            named = np.asarray(self.decode(rows), float)
+            named[gone] = np.nan
+            return named.reshape(*prediction.shape[:2], *named.shape[1:])
         if self.classes:
             single = prediction.ndim == 1 or prediction.shape[-1] == 1
             likeliest = (prediction.reshape(-1) > 0.5).astype(int) if single else prediction.argmax(-1)
