@@ -229,9 +229,9 @@ def timed(work):
     return run
 
 
-def peers(case: Case, make, **options):
+def peers(make, **options):
     found = {"torch eager": make(**options), "torch compiled": make(**options, compiled=True)}
-    if case.image:
+    if options["case"].image:
         found["torch eager, channels last"] = make(**options, last=True)
     return found
 
@@ -299,10 +299,10 @@ def main():
         y = rng.integers(0, 10, len(x))
         rows = case.batch * case.steps
         both = {"case": case, "x": x[:rows], "y": y[:rows]}
-        lines += rows_of(title, "step", {NAMED: ours(**both), **peers(case, torch_step, **both)}, options.rounds)
+        lines += rows_of(title, "step", {NAMED: ours(**both), **peers(torch_step, **both)}, options.rounds)
         for n, what in ((1, "one answer"), (256, "256 answers")):
             some = {"case": case, "x": x[:n]}
-            contenders = {NAMED: our_answer(**some), **peers(case, torch_answer, **some)}
+            contenders = {NAMED: our_answer(**some), **peers(torch_answer, **some)}
             lines += rows_of(title, what, contenders, options.rounds)
     extra = memory(options.threads) if options.only in "convnet" else []
     print(*extra, sep="\n")

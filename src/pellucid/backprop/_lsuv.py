@@ -49,10 +49,11 @@ def scaled(layer: Layer, factor: float) -> Layer:
 def spread(net: Layer, path: str, x: Any) -> float:
     """The standard deviation of what the layer at `path` gives."""
     seen: list[Any] = []
-    listen = map_layers(
-        net, lambda p, layer: Listener(layer, lambda _, __, y, ___: seen.append(y)) if p == path else layer
-    )
-    listen(jnp.asarray(x))
+
+    def tell(layer: Layer, x: Any, y: Any, saved: Any) -> None:
+        seen.append(y)
+
+    map_layers(net, lambda p, layer: Listener(layer, tell) if p == path else layer)(jnp.asarray(x))
     deviation = float(np.std(np.asarray(seen[-1])))
     if not deviation > 1e-12:
         raise DataError(f"The output of {path} does not vary on this data: its weight cannot be scaled to it.")

@@ -42,7 +42,7 @@ def attention(net: Layer, x: Any) -> Attention:
     Shapes: x (batch, time, ...), as the network takes it.
     Raises: DataError where there is no example; SettingError where no layer of the network attends.
     Example:
-        >>> from pellucid.layers import MultiHeadAttention
+        >>> import jax
         >>> found = attention(MultiHeadAttention.create(4, 2, key=jax.random.key(0), causal=True), np.ones((1, 3, 4)))
         >>> print(found.layers[0].weights[0, 0].round(2))  # all steps are alike, and the later ones not seen
         [[1.   0.   0.  ]

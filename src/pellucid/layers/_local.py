@@ -60,9 +60,8 @@ class Local(Layer):
     ) -> Self:
         """A kernel for every place over an input whose axes are as long as `over` says."""
         who, axes = cls.__name__, cls.axes
-        empty = cls(
-            jnp.zeros((*(0,) * axes, *kernel_shape(who, axes, n_in, n_out, size, 1))), None, stride, padding, dilation
-        )
+        none = jnp.zeros((*(0,) * axes, *kernel_shape(who, axes, n_in, n_out, size, 1)))
+        empty = cls(none, None, stride, padding, dilation)
         arrays = drawn(empty, per_axis(who, axes, "over", over), key, bias, init)
         return cls(*arrays, stride, padding, dilation)
 

@@ -147,8 +147,9 @@ def rests_on(story: Story) -> Markup:
     """Permutation importance."""
     found = story.importance
     where = "rows held out" if story.held_out else "rows learned from"
+    what = {"image": "place of the image", "sequence": "part of the sequence"}.get(story.facts.kind, "column")
     words = (
-        f"One column after another is shuffled among {found.rows:,} {where}, {found.repeats} times, and the "
+        f"One {what} after another is shuffled among {found.rows:,} {where}, {found.repeats} times, and the "
         f"{METRICS[found.metric]} measured again. {_captions.SHUFFLED}"
     )
     first = found.names[found.order[0]]

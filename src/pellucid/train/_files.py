@@ -61,7 +61,8 @@ def read_table(path: str | Path) -> pl.DataFrame:
 def read_arrays(path: Path, *, targets: bool = True) -> tuple[Any, ...]:
     """The arrays `x`, `y` and, where there are, `weights` of a NumPy .npz file; never unpickled.
 
-    With `lengths` of its rows, x comes as sequences, and y too where it has the rows and steps of x. Without `targets` there may be x alone.
+    With `lengths` of its rows, x comes as sequences, and y too where it has the rows and steps of x. Without `targets`
+    there may be x alone.
 
     Raises: DataError for a damaged file, one without x and y, or one of Python objects.
     """

@@ -368,9 +368,7 @@ def class_weights(data: Data, settings: Settings) -> np.ndarray | None:
         return None
     classes = data.preprocess.target.classes
     if not classes or data.sample.y.dtype.kind != "i" or data.preprocess.target.steps:
-        raise SettingError(
-            "class_weight is for classification with one class a row; this target is another."
-        )
+        raise SettingError("class_weight is for classification with one class a row; this target is another.")
     if settings.class_weight == "balanced":
         counts = np.bincount(everything(data).y.ravel(), minlength=len(classes))
         return (counts.sum() / (len(classes) * np.maximum(counts, 1))).astype(np.float32)
