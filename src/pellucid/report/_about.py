@@ -98,11 +98,11 @@ def verdict_box(verdict: Verdict) -> Markup:
 def data(story: Story) -> Markup:
     """The columns as they were recognised, and what there is to know about the rows."""
     known, preprocess = story.facts, story.run.preprocess
-    table = preprocess.form is None
+    form = preprocess.form
     about = {
         "source": known.name,
         "rows": f"{counted(known.rows)} learned from, {number(known.held_out)} held out",
-        "inputs": f"{known.inputs:,} from {known.columns:,} columns" if table else preprocess.form.line(),
+        "inputs": f"{known.inputs:,} from {known.columns:,} columns" if form is None else form.line(),
         "target": preprocess.target.line().partition("target; ")[2],
     }
     rows = []

@@ -82,7 +82,7 @@ def thumbnail(picture: np.ndarray, words: str) -> Markup:
     """A small image (height, width) or (height, width, 3) in bytes; a large one as every so many of its pixels."""
     step = -(-max(picture.shape[:2]) // THUMB)
     buffer = io.BytesIO()
-    imsave(buffer, picture[::step, ::step], format="png", cmap="gray", vmin=0, vmax=255, metadata={"Software": None})
+    imsave(buffer, picture[::step, ::step], format="png", cmap="gray", vmin=0, vmax=255, metadata={"Software": ""})
     source = f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
     return Markup(f'<img class="thumb" src="{source}" alt="{escape(words)}">')
 
