@@ -124,11 +124,15 @@ def numbers(x: str, kernel: str, y: str, array: Array) -> tuple[str, str, str]:
 @partial(jax.jit, static_argnames="at")
 def slide(x: Array, kernel: Array, at: Slide) -> Array:
     size, n_out = kernel.shape[:-2], kernel.shape[-1]
-    if depthwise(kernel.shape, at):
+
+    def some(rows: Array) -> Array:
+        if not depthwise(kernel.shape, at):
+            return convolve(rows, kernel, at)
         taps = kernel.reshape(-1, n_out)
-        return sum_of(s * tap for s, tap in zip(windows(repeated(x, n_out), size, at), taps, strict=True))
+        return sum_of(s * tap for s, tap in zip(windows(repeated(rows, n_out), size, at), taps, strict=True))
+
     count = chunks(x.shape[0], positions(x.shape, size, at), kernel.shape, at, x.dtype)
-    return joined(lax.map(lambda rows: convolve(rows, kernel, at), split(x, count)))
+    return joined(lax.map(some, split(x, count)))
 
 
 @partial(jax.jit, static_argnames=("at", "shape"))
