@@ -9,6 +9,7 @@ A convolution and its two blames, for x (batch, places, in), a kernel (size, in/
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from functools import partial, reduce
 from itertools import product
@@ -127,12 +128,24 @@ def slide(x: Array, kernel: Array, at: Slide) -> Array:
 
     def some(rows: Array) -> Array:
         if not depthwise(kernel.shape, at):
-            return convolve(rows, kernel, at)
+            several = cores() > 1 and at.groups == 1
+            return product_of_windows(rows, kernel, at) if several else convolve(rows, kernel, at)
         taps = kernel.reshape(-1, n_out)
         return sum_of(s * tap for s, tap in zip(windows(repeated(rows, n_out), size, at), taps, strict=True))
 
     count = chunks(x.shape[0], positions(x.shape, size, at), kernel.shape, at, x.dtype)
-    return joined(lax.map(some, split(x, count)))
+    return by_parts(some, x, count)
+
+
+def product_of_windows(x: Array, kernel: Array, at: Slide) -> Array:
+    *size, _, n_out = kernel.shape
+    seen = jnp.concatenate(windows(x, tuple(size), at), -1)
+    return (seen.reshape(-1, seen.shape[-1]) @ kernel.reshape(-1, n_out)).reshape(*seen.shape[:-1], n_out)
+
+
+def cores() -> int:
+    """How many cores this process may use. The compiler's convolution of a few rows uses one, a product all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @partial(jax.jit, static_argnames=("at", "shape"))
@@ -150,7 +163,7 @@ def put_back(dy: Array, kernel: Array, at: Slide, shape: Shape) -> Array:
         blames = blames.reshape(*places, len(taps), shape[-1])
         return spread([blames[..., k, :] for k in range(len(taps))], size, at, shape)
 
-    return joined(lax.map(rows_blame, split(dy, chunks(dy.shape[0], dy.shape[1:-1], kernel.shape, at, dy.dtype))))
+    return by_parts(rows_blame, dy, chunks(dy.shape[0], dy.shape[1:-1], kernel.shape, at, dy.dtype))
 
 
 @partial(jax.jit, static_argnames=("at", "shape"))
@@ -195,17 +208,22 @@ def chunks(batch: int, places: Shape, kernel: Shape, at: Slide, dtype: jnp.dtype
     size = prod(kernel[:-2])
     kept = 3 * kernel[-1] if depthwise(kernel, at) else size * kernel[-2] * at.groups  # x, dy, product; or windows
     row = prod(places) * kept * dtype.itemsize
-    if size == 1 or batch * row <= CACHE:
+    most = CACHE * cores()
+    if size == 1 or batch * row <= most:
         return 1
-    return next(n for n in range(1, batch + 1) if batch % n == 0 and (batch // n * row <= CACHE or n == batch))
+    return next(n for n in range(1, batch + 1) if batch % n == 0 and (batch // n * row <= most or n == batch))
 
 
 def split(x: Array, count: int) -> Array:
     return x.reshape(count, x.shape[0] // count, *x.shape[1:])
 
 
-def joined(parts: Array) -> Array:
-    return parts.reshape(parts.shape[0] * parts.shape[1], *parts.shape[2:])
+def by_parts(change: Callable[[Array], Array], x: Array, count: int) -> Array:
+    """`change` of x, in so many equal parts of its rows."""
+    if count == 1:
+        return change(x)
+    parts = lax.map(change, split(x, count))
+    return parts.reshape(x.shape[0], *parts.shape[2:])
 
 
 def positions(shape: Shape, size: Shape, at: Slide) -> Shape:

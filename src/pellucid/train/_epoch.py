@@ -78,7 +78,8 @@ def advance(state: State, segment: Segment, stop: np.integer, key: Array, *, pla
     """
     size, order = plan.batch_size, jnp.asarray(segment.order)
     large = segment.x[0].nbytes >= LARGE
-    x, y, w = (a if a is None or (large and a is segment.x) else taken(a, order) for a in segment[:3])
+    x = segment.x if large else taken(segment.x, order)
+    y, w = taken(segment.y, order), None if segment.weights is None else taken(segment.weights, order)
 
     def batch(a: Array, i: Array) -> Array:
         return lax.dynamic_slice_in_dim(a, i * size, size)

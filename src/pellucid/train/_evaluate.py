@@ -74,23 +74,25 @@ def rows_at_a_time(x: np.ndarray) -> int:
     return min(CHUNK, max(FEWEST, 1 << (numbers // max(x[0].size, 1)).bit_length() >> 1))
 
 
+def filled(rows: np.ndarray, size: int) -> np.ndarray:
+    """These rows, and as many of them again as make the size."""
+    return rows if len(rows) == size else np.resize(rows, (size, *rows.shape[1:]))
+
+
 def outputs(net: Layer, x: np.ndarray) -> np.ndarray:
     """The network's output for every row, at inference."""
     if not len(x):
         raise DataError("There are no rows to predict.")
     x = np.asarray(x)
     parts = [
-        np.asarray(forward(net, np.resize(x[a:b], (size, *x.shape[1:]))))[: b - a]
-        for a, b, size in chunks(len(x), rows_at_a_time(x))
+        np.asarray(forward(net, filled(x[a:b], size)))[: b - a] for a, b, size in chunks(len(x), rows_at_a_time(x))
     ]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def predicted(loss: Loss, z: np.ndarray) -> np.ndarray:
     """The loss's link applied to the network's outputs: probabilities, means, signs."""
-    parts = [
-        np.asarray(linked(loss, np.resize(z[a:b], (size, *z.shape[1:]))))[: b - a] for a, b, size in chunks(len(z))
-    ]
+    parts = [np.asarray(linked(loss, filled(z[a:b], size)))[: b - a] for a, b, size in chunks(len(z))]
     return np.concatenate(parts)
 
 
@@ -101,7 +103,7 @@ def mean_loss(loss: Loss, z: np.ndarray, y: np.ndarray, weights: np.ndarray | No
     for a, b, size in chunks(len(z)):
         w = np.zeros(size, np.float32)
         w[: b - a] = weights[a:b]
-        total += float(total_loss(loss, *(np.resize(v[a:b], (size, *v.shape[1:])) for v in (z, y)), w))
+        total += float(total_loss(loss, *(filled(v[a:b], size) for v in (z, y)), w))
     return total / max(float(weights.sum()), 1e-30)
 
 
