@@ -109,6 +109,7 @@ def test_both_lowerings_are_the_vjp_of_lax_however_the_batch_is_cut(monkeypatch,
 
 def test_a_batch_is_cut_into_equal_parts_that_fit(monkeypatch):
     monkeypatch.setattr(_lowering, "CACHE", 100)
+    monkeypatch.setattr(_lowering, "cores", lambda: 1)
     at = Slide((1,), ((0, 0),), (1,), 1)
     cut = {batch: _lowering.chunks(batch, (5,), (2, 1, 1), at, np.dtype(np.float32)) for batch in (0, 1, 2, 6, 7, 8)}
     assert cut == {0: 1, 1: 1, 2: 1, 6: 3, 7: 7, 8: 4}  # 40 bytes a row
@@ -208,3 +209,14 @@ def test_an_impossible_setting_is_refused(make, words):
 def test_a_shape_that_does_not_fit_is_refused(make, words):
     with pytest.raises(ShapeError, match=words):
         make()
+
+
+def test_one_core_and_several_give_the_same_convolution(monkeypatch):
+    rng = np.random.default_rng(0)
+    x, kernel = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((4, 6, 5, 3), (3, 2, 3, 4)))
+    at = Slide((1, 2), ((1, 1), (0, 1)), (1, 1), 1)
+    found = []
+    for n in (1, 2):
+        monkeypatch.setattr(_lowering, "cores", lambda n=n: n)
+        found.append(_lowering.slide.__wrapped__(x, kernel, at))
+    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-5)

@@ -9,7 +9,7 @@ from ..backprop import Summary
 from ..records import Record
 from ._colours import variables
 from ._figures import FIGURES, figure_of
-from ._markup import Markup, element, figure_box, table_of
+from ._markup import Markup, element, figure_box, join, table_of
 from ._text import more_columns, shape, text_of
 from .words import number
 
@@ -41,11 +41,12 @@ def summary(record: Summary) -> Markup:
 def summary_table(record: Summary, caption: str = "") -> Markup:
     """The layers, with the totals last."""
     more = more_columns(record)
-    head = ["path", "layer", "formula", "output", "parameters", "uses", "multiply-adds", *(c.title for c in more)]
+    head = ["path", "layer", "output", "parameters", "uses", "multiply-adds", *(c.title for c in more)]
     rows = [
-        [r.path or "the network", r.kind, r.formula, shape(r.output[1:]), number(r.parameters),
-         number(r.uses) if r.uses else "", number(r.macs), *(c.cells[i] for c in more)]
+        [r.path or "the network", join([r.kind, element("p", r.formula, class_="muted small")]),
+         shape(r.output[1:]), number(r.parameters), number(r.uses) if r.uses else "", number(r.macs),
+         *(c.cells[i] for c in more)]
         for i, r in enumerate(record.rows)
     ]  # fmt: skip
-    total = ["total", "", "", "", number(record.parameters), "", number(record.macs), *(c.total for c in more)]
-    return table_of(head, [*rows, total], "   rrrr" + "r" * len(more), caption)
+    total = ["total", "", "", number(record.parameters), "", number(record.macs), *(c.total for c in more)]
+    return table_of(head, [*rows, total], "  rrrr" + "r" * len(more), caption)
