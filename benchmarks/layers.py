@@ -9,16 +9,25 @@ rounds. Memory is the peak of a fresh process that trains the convnet.
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from measuring import arguments, measure, pinned, write
-
-NAMED = "pellucid"
+from measuring import (
+    NAMED,
+    arguments,
+    clocked,
+    fresh,
+    measure,
+    our_convnet,
+    our_step,
+    pinned,
+    table,
+    torch_convnet,
+    torch_step,
+    write,
+)
 
 
 @dataclass(frozen=True)
@@ -31,30 +40,6 @@ class Case:
     batch: int = 64
     steps: int = 16
     image: bool = False
-
-
-def our_convnet(layers, key, norm=False):
-    import jax
-
-    keys = jax.random.split(key, 4)
-    between = (lambda n: [layers.BatchNorm.create(n)]) if norm else lambda n: []
-    return layers.Sequential(
-        [
-            layers.Conv2d.create(1, 32, 3, key=keys[0]), *between(32), layers.Activation("relu"),
-            layers.Conv2d.create(32, 64, 3, key=keys[1]), *between(64), layers.Activation("relu"),
-            layers.MaxPool(2), layers.Flatten(),
-            layers.Dense.create(9216, 128, key=keys[2]), layers.Activation("relu"),
-            layers.Dense.create(128, 10, key=keys[3]),
-        ]
-    )  # fmt: skip
-
-
-def torch_convnet(nn, norm=False):
-    between = (lambda n: [nn.BatchNorm2d(n)]) if norm else lambda n: []
-    return nn.Sequential(
-        nn.Conv2d(1, 32, 3), *between(32), nn.ReLU(), nn.Conv2d(32, 64, 3), *between(64), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Linear(128, 10),
-    )  # fmt: skip
 
 
 def our_head(layers, key, body, width):
@@ -95,9 +80,11 @@ def torch_depthwise(nn):
 
 
 CASES = {
-    "convnet 1-32-64, 9216-128-10": Case(our_convnet, torch_convnet, (28, 28, 1), image=True),
+    "convnet 1-32-64, 9216-128-10": Case(
+        lambda la, k: our_convnet(k), lambda nn: torch_convnet(), (28, 28, 1), image=True
+    ),
     "convnet with BatchNorm": Case(
-        lambda la, k: our_convnet(la, k, True), lambda nn: torch_convnet(nn, True), (28, 28, 1), image=True
+        lambda la, k: our_convnet(k, norm=True), lambda nn: torch_convnet(norm=True), (28, 28, 1), image=True
     ),
     "depthwise 3×3, 64 channels, 28×28": Case(
         lambda la, k: our_head(
@@ -134,19 +121,8 @@ def network(case: Case) -> Any:
     return case.ours(layers, jax.random.key(0))
 
 
-def ours(case: Case, x, y):
-    """Seconds per step of `pl.fit`, epochs as a user gets them; the first of these calls compiles."""
-    import pellucid as pl
-
-    net = network(case)
-
-    def run():
-        done = pl.fit(
-            net, (x, y), epochs=3, batch_size=case.batch, validation=None, progress=False, loss="cross_entropy"
-        )
-        return statistics.median(epoch.seconds for epoch in done.history) / case.steps
-
-    return run
+def our_training(case: Case, x, y):
+    return our_step(network(case), x, y, case.batch)
 
 
 def as_torch(case: Case, x, last: bool):
@@ -167,30 +143,11 @@ def torch_module(case: Case, last: bool):
     return module.to(memory_format=torch.channels_last) if last else module
 
 
-def torch_step(case: Case, x, y, *, compiled=False, last=False):
+def torch_training(case: Case, x, y, *, compiled=False, last=False):
     import torch
 
-    module = torch_module(case, last)
-    criterion, rule = torch.nn.CrossEntropyLoss(), torch.optim.Adam(module.parameters())
     xs, ys = as_torch(case, x, last), torch.tensor(y)
-    loss_of = (lambda bx, by: criterion(module(bx), by)) if not compiled else torch.compile(
-        lambda bx, by: criterion(module(bx), by)
-    )  # fmt: skip
-
-    def run():
-        times = []
-        for _ in range(3):
-            began = time.perf_counter()
-            order = torch.randperm(len(xs))
-            for i in range(0, len(xs), case.batch):
-                rows = order[i : i + case.batch]
-                rule.zero_grad()
-                loss_of(xs[rows], ys[rows]).backward()
-                rule.step()
-            times.append((time.perf_counter() - began) / case.steps)
-        return statistics.median(times)
-
-    return run
+    return torch_step(torch_module(case, last), torch.nn.CrossEntropyLoss(), xs, ys, case.batch, compiled)
 
 
 def our_answer(case: Case, x):
@@ -222,9 +179,7 @@ def timed(work):
         work()
         times, end = [], time.perf_counter() + 0.5
         while time.perf_counter() < end or len(times) < 3:
-            began = time.perf_counter()
-            work()
-            times.append(time.perf_counter() - began)
+            times.append(clocked(work))
         return statistics.median(times)
 
     return run
@@ -249,16 +204,11 @@ def rows_of(title, what, contenders, rounds):
 
 
 PEAK = """
-import os, re, sys
-from pathlib import Path
-sys.path.insert(0, "benchmarks")
-threads = int(sys.argv[2])
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-os.environ["OMP_NUM_THREADS"] = str(threads)
+import sys
+from measuring import peak, pinned
+pinned(int(sys.argv[2]))
 import numpy as np
-from layers import CASES, ours, torch_step
-def peak():  # not getrusage, whose figure a process inherits from the one that started it
-    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+from layers import CASES, our_training, torch_training
 case = CASES["convnet 1-32-64, 9216-128-10"]
 x = np.zeros((case.batch * case.steps, *case.shape), np.float32)
 y = np.arange(len(x)) % 10
@@ -267,19 +217,13 @@ if sys.argv[1] == "pellucid":
 else:
     import torch
 before = peak()
-ours(case, x, y)() if sys.argv[1] == "pellucid" else torch_step(case, x, y)()
+(our_training if sys.argv[1] == "pellucid" else torch_training)(case, x, y)()
 print(before, peak())
 """
 
 
 def memory(threads):
-    found = {}
-    for name in ("pellucid", "torch"):
-        done = subprocess.run(
-            [sys.executable, "-c", PEAK, name, str(threads)], capture_output=True, text=True, check=True
-        )
-        found[name] = tuple(map(float, done.stdout.split()))
-    (a, b), (c, d) = found["pellucid"], found["torch"]
+    (a, b), (c, d) = (fresh(PEAK, name, threads) for name in ("pellucid", "torch"))
     return [
         f"- Memory of training the convnet, peak of the process: pellucid {b:,.0f} MiB ({b - a:,.0f} beyond importing),"
         f" torch eager {d:,.0f} MiB ({d - c:,.0f} beyond importing): {b / d:.2f}× (asked: at most 1.5×)."
@@ -293,8 +237,7 @@ def main():
     pinned(options.threads)
     import numpy as np
 
-    lines = [f"### {options.threads} thread{'s' * (options.threads > 1)}, {options.rounds} rounds", ""]
-    lines += ["| network | what | contender | ms | pellucid is faster by |", "|---|---|---|---|---|"]
+    lines = table(["network", "what", "contender", "ms", "pellucid is faster by"], options)
     for title, case in CASES.items():
         if options.only not in title:
             continue
@@ -303,7 +246,7 @@ def main():
         y = rng.integers(0, 10, len(x))
         rows = case.batch * case.steps
         both = {"case": case, "x": x[:rows], "y": y[:rows]}
-        lines += rows_of(title, "step", {NAMED: ours(**both), **peers(torch_step, **both)}, options.rounds)
+        lines += rows_of(title, "step", {NAMED: our_training(**both), **peers(torch_training, **both)}, options.rounds)
         for n, what in ((1, "one answer"), (256, "256 answers")):
             some = {"case": case, "x": x[:n]}
             contenders = {NAMED: our_answer(**some), **peers(torch_answer, **some)}

@@ -5,25 +5,22 @@ python benchmarks/memory.py [--gigabytes 2] [--write]
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from measuring import write
+from measuring import arguments, fresh, table, write
 
 ROWS = 200_000  # written at a time
 PROGRAM = """
-import resource, sys, time
+import sys, time
 import pellucid as p
+from measuring import peak
 began = time.perf_counter()
 run = p.fit([64, 64], sys.argv[1], target="y", epochs=1, batch_size=1024, progress=False)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-print(peak, time.perf_counter() - began, run.history[0].validation_loss)
+print(peak(), time.perf_counter() - began, run.history[0].validation_loss)
 """
 
 
@@ -42,26 +39,17 @@ def make(path: Path, size: float) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__, in_rounds=False)
     parser.add_argument("--gigabytes", type=float, default=2.0)
-    parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    lines = [
-        "| file | rows | peak memory, MiB | seconds, importing left out | validation loss |",
-        "|---|---|---|---|---|",
-    ]
+    lines = table(["file", "rows", "peak memory, MiB", "seconds, importing left out", "validation loss"])
     peaks = []
     with tempfile.TemporaryDirectory() as folder:
         for size in (2e6, options.gigabytes * 1e9):
             path = Path(folder, "table.csv")
             rows = make(path, size)
             began = time.perf_counter()
-            done = subprocess.run(
-                [sys.executable, "-c", PROGRAM, str(path)], capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                sys.exit(done.stderr)
-            peak, seconds, loss = map(float, done.stdout.split())
+            peak, seconds, loss = fresh(PROGRAM, path)
             peaks.append(peak)
             lines.append(
                 f"| {path.stat().st_size / 1e9:.2f} GB | {rows:,} | {peak:,.0f} | {seconds:.1f} | {loss:.3f} |"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from measuring import arguments, measure, pinned, write
+from measuring import NAMED, arguments, measure, medians, our_convnet, pinned, table, torch_convnet, torch_epoch, write
 
 BATCH, RATE, WANTED, TRAINED = 64, 1e-3, 0.985, 8000
 
@@ -22,19 +22,8 @@ def ours(x, y, epochs):
     import numpy as np
 
     import pellucid as pl
-    from pellucid import layers
 
-    keys = jax.random.split(jax.random.key(0), 4)
-    he = pl.initializers.he_uniform
-    net = layers.Sequential(
-        [
-            layers.Conv2d.create(1, 32, 3, key=keys[0], init=he), layers.Activation("relu"),
-            layers.Conv2d.create(32, 64, 3, key=keys[1], init=he), layers.Activation("relu"),
-            layers.MaxPool(2), layers.Dropout(0.25), layers.Flatten(),
-            layers.Dense.create(9216, 128, key=keys[2], init=he), layers.Activation("relu"), layers.Dropout(0.5),
-            layers.Dense.create(128, 10, key=keys[3]),
-        ]
-    )  # fmt: skip
+    net = our_convnet(jax.random.key(0), dropout=True)
     images = np.float32(x[..., None] / 255)
 
     def run():
@@ -56,27 +45,18 @@ def ours(x, y, epochs):
 
 def torch_peer(x, y, epochs):
     import torch
-    from torch import nn
 
     images, labels = torch.tensor(x[:, None] / 255, dtype=torch.float32), torch.tensor(y, dtype=torch.long)
 
     def run():
         began = time.perf_counter()
         torch.manual_seed(0)
-        net = nn.Sequential(
-            nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
-            nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10),
-        )  # fmt: skip
-        criterion, rule = nn.CrossEntropyLoss(), torch.optim.Adam(net.parameters(), lr=RATE)
+        net = torch_convnet(dropout=True)
+        criterion, rule = torch.nn.CrossEntropyLoss(), torch.optim.Adam(net.parameters(), lr=RATE)
         curve = []
         for _ in range(epochs):
             net.train()
-            order = torch.randperm(TRAINED)
-            for i in range(0, TRAINED, BATCH):
-                rule.zero_grad()
-                rows = order[i : i + BATCH]
-                criterion(net(images[rows]), labels[rows]).backward()
-                rule.step()
+            torch_epoch(lambda bx, by: criterion(net(bx), by), rule, images[:TRAINED], labels[:TRAINED], BATCH)
             net.eval()
             with torch.inference_mode():
                 hits = (net(images[TRAINED:]).argmax(1) == labels[TRAINED:]).float().mean()
@@ -100,15 +80,13 @@ def main():
 
     with np.load(options.data) as held:
         x, y = held["x"], held["y"].astype(int)
-    contenders = {"pellucid": ours(x, y, options.epochs), "torch eager": torch_peer(x, y, options.epochs)}
+    contenders = {NAMED: ours(x, y, options.epochs), "torch eager": torch_peer(x, y, options.epochs)}
     curves = measure(contenders, options.rounds)
-    lines = [f"### {options.threads} thread{'s' * (options.threads > 1)}, {options.rounds} rounds", ""]
-    lines += [f"| epoch | {' | '.join(f'{name}: seconds | accuracy' for name in curves)} |"]
-    lines += ["|---|" + "---|---|" * len(curves)]
+    lines = table(["epoch", *(column for name in curves for column in (f"{name}: seconds", "accuracy"))], options)
     for epoch in range(options.epochs):
         cells = []
         for found in curves.values():
-            seconds, accuracy = (statistics.median(part) for part in zip(*(c[epoch] for c in found), strict=True))
+            seconds, accuracy = medians(curve[epoch] for curve in found)
             cells.append(f"{seconds:.1f} | {accuracy:.2%}")
         lines.append(f"| {epoch + 1} | {' | '.join(cells)} |")
     lines.append("")

@@ -11,11 +11,10 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
-import time
 import warnings
 from itertools import pairwise
 
-from measuring import arguments, measure, pinned, write
+from measuring import NAMED, arguments, clocked, fresh, measure, medians, our_step, pinned, table, torch_step, write
 
 CASES = {  # sizes, batch size, steps in an epoch, the ratios asked for
     "2-16-16-1, batch 32": ([2, 16, 16, 1], 32, 2048, {"torch eager": 20.0}),
@@ -27,56 +26,27 @@ CASES = {  # sizes, batch size, steps in an epoch, the ratios asked for
     ),
     "784-1024-1024-10, batch 256": ([784, 1024, 1024, 10], 256, 24, {"torch eager": 1.25}),
 }
-NAMED = "pellucid"
 
 
-def ours(sizes, batch, x, y, watch=64):
-    """Seconds per step of `pl.fit`, epochs as a user gets them; the first of these calls compiles."""
+def loss_of(sizes):
+    return "binary_cross_entropy" if sizes[-1] == 1 else "cross_entropy"
+
+
+def our_training(sizes, batch, x, y, watch=64):
     import pellucid as pl
 
-    net = pl.mlp(sizes, key=0)
-
-    def run():
-        done = pl.fit(
-            net, (x, y), epochs=5, batch_size=batch, validation=None, watch_every=watch, progress=False,
-            loss="binary_cross_entropy" if sizes[-1] == 1 else "cross_entropy",
-        )  # fmt: skip
-        return statistics.median(epoch.seconds for epoch in done.history) / (len(x) // batch)
-
-    return run
+    return our_step(pl.mlp(sizes, key=0), x, y, batch, loss_of(sizes), epochs=5, watch_every=watch)
 
 
-def torch_step(sizes, batch, x, y, compiled):
+def torch_training(sizes, batch, x, y, compiled):
     import torch
 
     layers = []
     for i, (a, b) in enumerate(pairwise(sizes)):
         layers += [torch.nn.Linear(a, b), *[torch.nn.ReLU()] * (i < len(sizes) - 2)]
-    net = torch.nn.Sequential(*layers)
     criterion = torch.nn.BCEWithLogitsLoss() if sizes[-1] == 1 else torch.nn.CrossEntropyLoss()
-    rule = torch.optim.Adam(net.parameters())
-    xs = torch.tensor(x)
     ys = torch.tensor(y, dtype=torch.float32 if sizes[-1] == 1 else torch.long)
-
-    def loss_of(bx, by):
-        return criterion(net(bx), by)
-
-    loss_of = torch.compile(loss_of) if compiled else loss_of
-
-    def run():
-        times = []
-        for _ in range(3):
-            began = time.perf_counter()
-            order = torch.randperm(len(xs))
-            for i in range(0, len(xs), batch):
-                rows = order[i : i + batch]
-                rule.zero_grad()
-                loss_of(xs[rows], ys[rows]).backward()
-                rule.step()
-            times.append((time.perf_counter() - began) / (len(xs) // batch))
-        return statistics.median(times)
-
-    return run
+    return torch_step(torch.nn.Sequential(*layers), criterion, torch.tensor(x), ys, batch, compiled)
 
 
 def sklearn_step(sizes, batch, x, y):
@@ -87,17 +57,15 @@ def sklearn_step(sizes, batch, x, y):
         net = MLPClassifier(
             sizes[1:-1], batch_size=batch, alpha=0.0, max_iter=3, tol=0.0, n_iter_no_change=1000, random_state=0
         )
-        began = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            net.fit(x, y.ravel())
-        return (time.perf_counter() - began) / 3 / (len(x) // batch)
+            return clocked(lambda: net.fit(x, y.ravel())) / 3 / (len(x) // batch)
 
     return run
 
 
-def matrix_rate(sizes, batch):
-    """The machine's own multiply-adds per second on the products of one step, by NumPy and by XLA: the better one."""
+def products_alone(sizes, batch):
+    """The machine's own seconds for the matrix products of one step, by NumPy and by XLA: the better ones."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -111,17 +79,13 @@ def matrix_rate(sizes, batch):
     ]
     device = [(jnp.asarray(a), jnp.asarray(b)) for a, b in pairs]
     products = jax.jit(lambda pairs: [a @ b for a, b in pairs])
-    macs = sum(m * k * n for m, k, n in shapes)
 
     def run():
-        rates = []
+        seconds = []
         for work in (lambda: [a @ b for a, b in pairs], lambda: jax.block_until_ready(products(device))):
             work()
-            began = time.perf_counter()
-            for _ in range(5):
-                work()
-            rates.append(5 * macs / (time.perf_counter() - began))
-        return macs / max(rates)
+            seconds.append(clocked(work, times=5))
+        return min(seconds)
 
     return run
 
@@ -133,14 +97,10 @@ def first_epoch(sizes, batch, x, y):
         f"x = np.zeros({x.shape}, np.float32); y = np.arange({len(x)}) % 2\n"
         f"net = pl.mlp({sizes}, key=0); n = time.perf_counter()\n"
         f"r = pl.fit(net, (x, y), epochs=2, batch_size={batch}, validation=None, progress=False, "
-        f"loss={'binary_cross_entropy' if sizes[-1] == 1 else 'cross_entropy'!r})\n"
+        f"loss={loss_of(sizes)!r})\n"
         "a, b = r.history; print(n - t, time.perf_counter() - n, a.seconds - b.seconds)"
     )
-    found = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        for _ in range(3)
-    ]
-    return [statistics.median(column) for column in zip(*(map(float, line.split()) for line in found), strict=True)]
+    return medians([fresh(code) for _ in range(3)])
 
 
 def startup(rounds):
@@ -152,12 +112,7 @@ def startup(rounds):
     }
 
     def timed(rest):
-        def run():
-            began = time.perf_counter()
-            subprocess.run([sys.executable, *rest], capture_output=True, check=True)
-            return time.perf_counter() - began
-
-        return run
+        return lambda: clocked(lambda: subprocess.run([sys.executable, *rest], capture_output=True, check=True))
 
     return measure({name: timed(rest) for name, rest in commands.items()}, max(rounds, 11))
 
@@ -167,23 +122,22 @@ def main():
     pinned(options.threads)
     import numpy as np
 
-    lines = [f"### {options.threads} thread{'s' * (options.threads > 1)}, {options.rounds} rounds", ""]
-    lines += ["| network | contender | µs per step | pellucid is faster by | asked |", "|---|---|---|---|---|"]
+    lines = table(["network", "contender", "µs per step", "pellucid is faster by", "asked"], options)
     extra = []
     for title, (sizes, batch, steps, asked) in CASES.items():
         rng = np.random.default_rng(0)
         x = rng.normal(size=(batch * steps, sizes[0])).astype(np.float32)
         y = rng.integers(0, max(2, sizes[-1]), (len(x), 1) if sizes[-1] == 1 else len(x))
         contenders = {
-            NAMED: ours(sizes, batch, x, y),
-            "pellucid, watch off": ours(sizes, batch, x, y, watch=0),
-            "torch eager": torch_step(sizes, batch, x, y, False),
-            "torch compiled": torch_step(sizes, batch, x, y, True),
+            NAMED: our_training(sizes, batch, x, y),
+            "pellucid, watch off": our_training(sizes, batch, x, y, watch=0),
+            "torch eager": torch_training(sizes, batch, x, y, False),
+            "torch compiled": torch_training(sizes, batch, x, y, True),
         }
         if sizes[-1] > 1:
             contenders["sklearn"] = sklearn_step(sizes, batch, x, y)
         if sizes[0] > 500:
-            contenders["matrix products alone"] = matrix_rate(sizes, batch)
+            contenders["matrix products alone"] = products_alone(sizes, batch)
         times = measure(contenders, options.rounds)
         found = {name: statistics.median(seconds) for name, seconds in times.items()}
         for name, seconds in found.items():
