@@ -6,11 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..errors import SettingError, unknown
 from ..insight import Attention
-from ._answers import rgb
-from ._colours import BLUE, LINE, MUTED
-from ._style import dress, new, tips
+from ._colours import MUTED
+from ._panels import chosen, grid, shaded
 from .words import number
 
 MOST_HEADS = 12
@@ -21,31 +19,17 @@ def heads(record: Attention, layer: str | None = None, row: int = 0) -> Figure:
 
     Raises: SettingError where there is no such layer or example.
     """
-    layers = {found.path: found for found in record.layers}
-    if layer is not None and layer not in layers:
-        raise unknown("attention layer", layer, layers)
-    found = record.layers[0] if layer is None else layers[layer]
-    if not 0 <= row < len(found.lengths):
-        raise SettingError(f"There are {len(found.lengths)} examples, from row 0 on; got row={row}.")
-    end = max(int(found.lengths[row]), 1)
-    shown = found.weights[row, :MOST_HEADS, :end, :end]
-    columns = min(len(shown), 4 if len(shown) > 4 else 2)
-    rows = -(-len(shown) // columns)
-    figure, panels = new(0.7 + rows * (1.1 + 4 / columns) * 0.8, rows, columns, sharex=True, sharey=True)
-    for h, axes in enumerate(panels.ravel()):
-        if h >= len(shown):
-            axes.set_axis_off()
-            continue
-        strength = np.nan_to_num(shown[h] / max(float(np.nan_to_num(shown[h]).max()), 1e-30))
-        cells = np.concatenate([np.broadcast_to(rgb(BLUE), (*strength.shape, 3)), strength[..., None]], -1)
-        image = axes.imshow(cells, interpolation="none", aspect="auto")
+    found, end = chosen(record.layers, "attention layer", layer, row)
+    shown = np.nan_to_num(found.weights[row, :MOST_HEADS, :end, :end])
+    n = len(shown)
+    columns = min(n, min((2, 3) if n < 5 else (4, 3), key=lambda wide: -n % wide))  # the fewest empty places
+    figure, panels = grid(n, columns, (1.1 + 4 / columns) * 0.8, 0.7, sharex=True, sharey=True)
+    for h, axes in enumerate(panels):
         spread, apart = np.exp(found.entropy[h]), found.distance[h]
-        tips(image, [f"head {h}: looks at about {number(spread, 3)} steps, {number(apart, 3)} away on average"])
-        dress(axes, f"head {h}", "", "", grid="")
-        for spine in axes.spines.values():
-            spine.set(visible=True, color=LINE)
+        said = f"head {h}: looks at about {number(spread, 3)} steps, {number(apart, 3)} away on average"
+        shaded(axes, shown[h] / max(float(shown[h].max()), 1e-30), f"head {h}", said)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(4, integer=True))
-    figure.supxlabel("step that is looked at", size=9, color=MUTED)
+    figure.supxlabel("step that is looked at, the fuller the blue, the more", size=9, color=MUTED)
     figure.supylabel("step that looks", size=9, color=MUTED)
     return figure

@@ -12,7 +12,7 @@ from ..errors import SettingError, unknown
 from ..insight import Attention, Calibration, DropoutScale, Filters, Gates, Importance, Neuron, Neurons, Propagation
 from ..records import Record
 from ..train import Evaluation, RangeTest, Run
-from . import _answers, _attention, _curves, _gates, _inside, _network, _neuron, _signal
+from . import _answers, _attention, _curves, _gates, _inside, _network, _neuron, _signal, _weights
 from ._style import styled
 
 # The first kind of each record is the one drawn where none is named.
@@ -23,9 +23,9 @@ FIGURES: dict[type, dict[str, Callable[..., Figure]]] = {
     Calibration: {"reliability": _answers.reliability},
     Importance: {"bars": _answers.importance, "picture": _answers.importance_picture},
     Blame: {"depth": _inside.depth, "network": _network.network},
-    Neurons: {"weights": _neuron.neurons},
-    Neuron: {"page": _neuron.page, "weights": _neuron.weights},
-    Filters: {"grid": _neuron.filters},
+    Neurons: {"weights": _weights.neurons},
+    Neuron: {"page": _neuron.page, "weights": _weights.weights},
+    Filters: {"grid": _weights.filters},
     Gates: {"strip": _gates.strip},
     GradientCheck: {"errors": _inside.gradient_check},
     Attention: {"heads": _attention.heads},

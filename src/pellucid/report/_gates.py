@@ -6,11 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..errors import SettingError, unknown
 from ..insight import Gates, LayerGates
-from ._answers import rgb
-from ._colours import BLUE, LINE, ORANGE
-from ._style import dress, new, tips
+from ._colours import ORANGE
+from ._panels import chosen, shaded
+from ._style import dress, new
 from .words import number, share, signed, table
 
 MOST_UNITS = 64
@@ -24,32 +23,20 @@ def strip(record: Gates, layer: str | None = None, row: int = 0) -> Figure:
 
     Raises: SettingError where there is no such layer or example.
     """
-    layers = {found.path: found for found in record.layers}
-    if layer is not None and layer not in layers:
-        raise unknown("layer with gates called", layer, layers)
-    found = record.layers[0] if layer is None else layers[layer]
-    if not 0 <= row < len(found.lengths):
-        raise SettingError(f"There are {len(found.lengths)} examples, from row 0 on; got row={row}.")
-    end = max(int(found.lengths[row]), 1)
+    found, end = chosen(record.layers, "layer with gates called", layer, row)
     order = longest(found)[:MOST_UNITS]
     heights = [3.0, 1.0] * len(found.openings)
-    figure, panels = new(
-        0.6 + 2.1 * len(found.openings), len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights}
-    )
+    figure, panels = new(0.6 + 2.1 * len(found.openings), len(heights), sharex=True, height_ratios=heights)
     for (gate, opening), (picture, line) in zip(found.openings.items(), panels.reshape(-1, 2), strict=True):
         shown = np.nan_to_num(opening[row, :end, order])  # units first
-        cells = np.concatenate([np.broadcast_to(rgb(BLUE), (*shown.shape, 3)), shown[..., None]], -1)
-        image = picture.imshow(cells, interpolation="none", aspect="auto")
-        tips(image, [f"{gate} gate: {share(float(shown.mean()))} open on average"])
-        dress(picture, f"{gate} gate", "", "unit", grid="")
+        shaded(picture, shown, f"{gate} gate", f"{gate} gate: {share(float(shown.mean()))} open on average")
+        picture.set_ylabel("unit")
         picture.set_yticks([])
         line.plot(np.arange(end), shown.mean(0), color=ORANGE)
         dress(line, "mean", "", "", grid="y")
         line.set_ylim(-0.05, 1.05)
         line.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        for spine in picture.spines.values():
-            spine.set(visible=True, color=LINE)
-    panels[-1, 0].set_xlabel("step")
+    panels[-1, 0].set_xlabel("step; the fuller the blue, the further the gate is open")
     return figure
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ..insight import Excited, Neuron
-from ._neuron import MOST_BARS, line
+from ._neuron import columns, largest, line
 from .words import cut, number, share, signed, table
 
 
@@ -17,20 +15,18 @@ def text(record: Neuron) -> str:
     head = f"{record.path or 'the network'}, unit {record.index} ({record.kind}, {record.activation})"
     parts = [head, *[line for line in (record.rule, record.state) if line], "", weighed(record), "", sides(record)]
     if record.most:
-        columns = list(record.most[0].values)[:4]
         where = ["place"] * bool(record.most[0].place)
-        names = ["row", "distance" if found.norm > 0 else "h", *where, *columns]
-        rows = [told(one, record, columns) for one in (*record.most, *record.least)]
+        names = ["row", "distance" if found.norm > 0 else "h", *where, *columns(record)]
+        rows = [told(one, record) for one in (*record.most, *record.least)]
         rows.insert(len(record.most), ["…"] + [""] * (len(names) - 1))
         parts += ["", "The rows that excite it most and least", table(names, rows, "r" * len(names))]
     if record.feeds is not None:
-        order = np.argsort(-np.abs(record.feeds.weight), kind="stable")[:MOST_BARS]
-        rows = [[record.feeds.names[i], signed(float(record.feeds.weight[i]))] for i in order]
+        fed = largest(zip(record.feeds.names, record.feeds.weight, strict=True))
         title = f"It feeds {record.feeds.path}, and is {share(record.feeds.share)} of what moves it"
-        parts += ["", title, table(["unit", "weight"], rows, " r")]
+        parts += ["", title, table(["unit", "weight"], [[name, signed(value)] for name, value in fed], " r")]
     if record.correlation:
-        pairs = sorted(record.correlation.items(), key=lambda item: -abs(item[1]))[:MOST_BARS]
-        parts += ["", table(["its output with", "correlation"], [[n, signed(v, ".2f")] for n, v in pairs], " r")]
+        pairs = [[name, signed(value, ".2f")] for name, value in largest(record.correlation.items())]
+        parts += ["", table(["its output with", "correlation"], pairs, " r")]
     return "\n".join(parts)
 
 
@@ -60,6 +56,7 @@ def sides(record: Neuron) -> str:
     return table([what, ""], [*rows, ["distance from it" if found.norm > 0 else "its output", reach]], " r")
 
 
-def told(one: Excited, record: Neuron, columns: Sequence[str]) -> list[str]:
-    row, size, *values = line(one, record, columns)
+def told(one: Excited, record: Neuron) -> list[str]:
+    """A row, with the place where it has several."""
+    row, size, *values = line(one, record)
     return [row, size, *[str(list(one.place))] * bool(one.place), *values]
