@@ -143,10 +143,19 @@ def test_what_has_no_row_is_nan_and_is_blamed_on_none():
 
 def test_training_stops_at_a_number_without_a_row_and_names_the_embedding():
     net = Sequential([Embedding.create(4, 3, key=KEY), Flatten(), Dense.create(6, 1, key=KEY)])
-    x = RNG.integers(0, 4, (32, 2))
-    x[20, 1] = 4
-    run = pl.fit(net, (x, np.zeros((32, 1), np.float32)), loss="mse", epochs=1, validation=None, progress=False)
+    x = RNG.integers(0, 4, (40, 2)).astype(np.float32)
+    x[[22, 30], [1, 0]] = 4, -0.5
+    settings = {"loss": "mse", "epochs": 1, "batch_size": 32, "progress": False}
+    run = pl.fit(net, (x, np.zeros((40, 1), np.float32)), **settings)
     assert run.problem.path == "layers[0]"
+    assert {22, 30} <= {*run.data.train_index.tolist()}  # of the rows as they were given, some of which were held out
+    assert len(run.data.train_index) == 32
+    assert run.problem.message.startswith(
+        "Training stopped in epoch 1, step 1: layers[0] has a row for each whole number from 0 to 3, and was given "
+    )
+    assert "4 in row 22" in run.problem.message
+    assert "-0.5 in row 30" in run.problem.message
+    assert "learning rate" not in run.problem.message
 
 
 def reader():

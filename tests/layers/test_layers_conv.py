@@ -103,7 +103,8 @@ def test_both_lowerings_are_the_vjp_of_lax_however_the_batch_is_cut(monkeypatch,
             ),
             static_argnums=(3, 4, 5),
         )(x, kernel, dy, *functions)
-        for a, b in zip(got, wanted, strict=True):
+        blames = (*got[:2], *got[2])
+        for a, b in zip(blames, (*wanted, dy.sum((0, 1, 2))), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 

@@ -22,7 +22,7 @@ from ._norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from ._pad import Pad, Upsample
 from ._pool import AdaptiveAveragePool, AvgPool, GlobalAveragePool, GlobalMaxPool, MaxPool
 from ._recurrent import GRU, LSTM, RNN
-from ._sequences import Masking, Sequences, run, values_of
+from ._sequences import Masking, Sequences, counted, run, values_of
 from ._sharing import Shared, share, unshare
 from ._stacked import stacked
 from ._sweep import State
@@ -79,6 +79,7 @@ __all__ = [
     "Upsample",
     "attention_weights",
     "convnet",
+    "counted",
     "fold_batchnorm",
     "mlp",
     "recurrent_net",

@@ -11,7 +11,8 @@ from ..initializers import Initializer, glorot_uniform, zeros
 from ..module import Layer, static
 from ..shapes import expect
 from ._dropout import checked, masked
-from ._sequences import Sequences, like, values_of
+from ._sequences import counted, like, values_of, where
+from ._sums import summed
 
 POSITIONS = ("rotary",)
 PERIOD = 10_000.0  # of the slowest rotation, over 2π
@@ -87,7 +88,7 @@ class MultiHeadAttention(Layer):
         return cls(weights[0], biases[0], weights[1], biases[1], heads, causal, positions, checked(dropout))
 
     def forward(self, x: Any, *, key: Array | None = None) -> tuple[Any, Kept]:
-        given, counts = values_of(x), x.mask if isinstance(x, Sequences) else None
+        given, counts = values_of(x), counted(x)
         expect(self, given, ("batch", "time", self.weight.shape[0]))
         batch, time, n = given.shape
         flat = given.reshape(-1, n)
@@ -101,18 +102,17 @@ class MultiHeadAttention(Layer):
             score = jnp.where(seen, score, jnp.finfo(score.dtype).min)
         strength = jnp.exp(score - jax.lax.stop_gradient(score.max(-1, keepdims=True)))
         share = 1 / strength.sum(-1, keepdims=True)
-        kept, mask = masked(strength, key, self.dropout, 1 / (1 - self.dropout), strength.shape)
+        kept, mask = masked(strength, key, self.dropout)
         # The division by Σ strength waits until a row has d numbers instead of one for every step.
         found = jnp.einsum("bhts,bhsd->bhtd", kept, v) * share
         y = plus(found.swapaxes(1, 2).reshape(-1, n) @ self.output_weight, self.output_bias).reshape(given.shape)
-        y = y if counts is None else jnp.where(counts[..., None], y, 0)
-        return like(x, y), Kept(given, q, k, v, strength, share, mask, found, counts)
+        return like(x, where(counts, y)), Kept(given, q, k, v, strength, share, mask, found, counts)
 
     def backward(self, saved: Kept, dy: Array) -> tuple[Array, MultiHeadAttention]:
         x, q, k, v, strength, share, mask, found, counts = saved
         batch, heads, time, d = q.shape
         n = heads * d
-        rows = (dy if counts is None else jnp.where(counts[..., None], dy, 0)).reshape(-1, n)
+        rows = where(counts, dy).reshape(-1, n)
         dfound = (rows @ self.output_weight.T).reshape(batch, time, heads, d).swapaxes(1, 2)
         along = (found * dfound).sum(-1, keepdims=True) * share
         dfound = dfound * share
@@ -128,9 +128,9 @@ class MultiHeadAttention(Layer):
         dqkv = jnp.concatenate([a.reshape(-1, n) for a in (dq, dk, dv)], axis=1)
         dlayer = MultiHeadAttention(
             x.reshape(-1, n).T @ dqkv,
-            None if self.bias is None else dqkv.sum(0),
+            None if self.bias is None else summed(dqkv)[0],
             found.swapaxes(1, 2).reshape(-1, n).T @ rows,
-            None if self.output_bias is None else rows.sum(0),
+            None if self.output_bias is None else summed(rows)[0],
             self.heads, self.causal, self.positions, self.dropout,
         )  # fmt: skip
         return (dqkv @ self.weight.T).reshape(x.shape), dlayer
@@ -140,7 +140,7 @@ class MultiHeadAttention(Layer):
         before = jnp.tri(time, dtype=bool) if self.causal else None
         if counts is None:
             return before
-        keys = counts[:, None, None, :]
+        keys = counts[:, None, None, :, 0]
         return keys if before is None else keys & before
 
 
@@ -149,8 +149,7 @@ def attention_weights(saved: Kept) -> Array:
 
     (batch, heads, time, time); every row sums to one.
     """
-    found = saved.strength * saved.share
-    return found if saved.counts is None else jnp.where(saved.counts[:, None, :, None], found, 0)
+    return where(None if saved.counts is None else saved.counts[:, None], saved.strength * saved.share)
 
 
 def rotated(x: Array, way: int) -> Array:

@@ -12,7 +12,7 @@ from jax import Array
 from ..errors import SettingError, ShapeError, unknown
 from ..module import Layer, static
 from ..shapes import expect, words
-from ._sequences import Sequences, like, values_of
+from ._sequences import counted, like, values_of, where
 
 AXES = {"time": 1, "height": 1, "width": 2}
 
@@ -40,7 +40,8 @@ class RandomShift(Layer):
         if places < 1:
             raise SettingError(f"RandomShift moves by at least one place; got {places}.")
         for axis in axes:
-            known_axis("RandomShift", axis)
+            if axis not in AXES:
+                raise unknown("axis for RandomShift", axis, AXES)
         self.places, self.axes = places, tuple(axes)
 
     def forward(self, x: Any, *, key: Array | None = None) -> tuple[Any, Any]:
@@ -48,13 +49,14 @@ class RandomShift(Layer):
         if key is None:
             return x, None
         steps = jax.random.randint(key, (len(self.axes), len(values)), -self.places, self.places + 1)
-        return inside(x, self.moved(values, steps)), (steps, counted(x))
+        counts = counted(x)
+        return like(x, where(counts, self.moved(values, steps))), (steps, counts)
 
     def backward(self, saved: Any, dy: Array) -> tuple[Array, RandomShift]:
         if saved is None:
             return dy, self
-        steps, mask = saved
-        return self.moved(dy if mask is None else jnp.where(mask, dy, 0), -steps), self
+        steps, counts = saved
+        return self.moved(where(counts, dy), -steps), self
 
     def moved(self, x: Array, steps: Array) -> Array:
         for axis, step in zip(self.axes, steps, strict=True):
@@ -117,12 +119,12 @@ class GaussianNoise(Layer):
     def forward(self, x: Any, *, key: Array | None = None) -> tuple[Any, Array | None]:
         if key is None:
             return x, None
-        values = values_of(x)
+        values, counts = values_of(x), counted(x)
         noise = self.deviation * jax.random.normal(key, values.shape, jnp.result_type(values))
-        return inside(x, values + noise), counted(x)
+        return like(x, where(counts, values + noise)), counts
 
     def backward(self, saved: Array | None, dy: Array) -> tuple[Array, GaussianNoise]:
-        return dy if saved is None else jnp.where(saved, dy, 0), self
+        return where(saved, dy), self
 
 
 def shifted(x: Array, axis: int, steps: Array) -> Array:
@@ -132,22 +134,6 @@ def shifted(x: Array, axis: int, steps: Array) -> Array:
     fits = (len(x), *(n if a == axis else 1 for a in range(1, x.ndim)))
     moved = jnp.take_along_axis(x, jnp.clip(source, 0, n - 1).reshape(fits), axis, mode="promise_in_bounds")
     return jnp.where(((source >= 0) & (source < n)).reshape(fits), moved, 0)
-
-
-def counted(x: Any) -> Array | None:
-    """True where a step of sequences counts, in a shape that meets the values; None for plain arrays."""
-    return x.mask.reshape(*x.mask.shape, *[1] * (x.values.ndim - 2)) if isinstance(x, Sequences) else None
-
-
-def inside(x: Any, y: Array) -> Any:
-    """y with the lengths of x, and 0 where these have ended."""
-    mask = counted(x)
-    return like(x, y if mask is None else jnp.where(mask, y, 0))
-
-
-def known_axis(who: str, axis: str) -> None:
-    if axis not in AXES:
-        raise unknown(f"axis for {who}", axis, AXES)
 
 
 def checked(layer: Layer, x: Array, axes: Sequence[str], places: int = 0) -> Array:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from ..errors import SettingError
-from ..module import Layer, rebuild, subkey
+from ..module import Layer, replaced, subkey
 from ..shapes import located
 from ._recurrent import GRU, LSTM, RNN
 from ._sequences import like, values_of
@@ -24,18 +24,18 @@ class Bidirectional(Layer):
     Source: Schuster and Paliwal 1997, Bidirectional recurrent neural networks.
     """
 
-    forwards: Layer
-    backwards: Layer
+    forwards: RNN | LSTM | GRU
+    backwards: RNN | LSTM | GRU
 
     reads_lengths: ClassVar[bool] = True
 
-    def __init__(self, forwards: Layer, backwards: Layer):
+    def __init__(self, forwards: RNN | LSTM | GRU, backwards: RNN | LSTM | GRU):
         self.forwards, self.backwards = forwards, backwards
         for name, layer, reverse in (("forwards", forwards, False), ("backwards", backwards, True)):
             if not isinstance(layer, RNN | LSTM | GRU) or layer.reverse != reverse:
                 wanted = f"an RNN, LSTM or GRU with reverse={reverse}"
                 raise SettingError(f"Bidirectional: {name} is {wanted}, got {describe(layer)}.")
-        outputs = forwards.output, backwards.output  # type: ignore[attr-defined]
+        outputs = forwards.output, backwards.output
         if outputs[0] != outputs[1]:
             raise SettingError(f"Bidirectional: both layers give the same output, got {outputs[0]} and {outputs[1]}.")
 
@@ -51,8 +51,7 @@ class Bidirectional(Layer):
         ahead, back, n = saved
         dx, dforwards = self.forwards.backward(ahead, dy[..., :n])
         more, dbackwards = self.backwards.backward(back, dy[..., n:])
-        both: Any = rebuild(Bidirectional, {"forwards": dforwards, "backwards": dbackwards})  # blames may be taps
-        return dx + more, both
+        return dx + more, replaced(self, forwards=dforwards, backwards=dbackwards)  # blames may be taps
 
 
 def describe(layer: Any) -> str:

@@ -71,9 +71,10 @@ class Convolution(Layer):
     def backward(self, saved: Array, dy: Array) -> tuple[Array, Self]:
         at = slide_over(self, saved)
         dx = input_blame(dy, self.weight, at, saved.shape)
-        dweight = kernel_blame(saved, dy, at, self.weight.shape)
-        dbias = None if self.bias is None else dy.sum(tuple(range(dy.ndim - 1)))
-        return dx, type(self)(dweight, dbias, self.stride, self.padding, self.dilation, self.groups)
+        dweight, dbias = kernel_blame(saved, dy, at, self.weight.shape)
+        return dx, type(self)(
+            dweight, None if self.bias is None else dbias, self.stride, self.padding, self.dilation, self.groups
+        )
 
 
 class Conv1d(Convolution):

@@ -12,6 +12,7 @@ from ..module import Layer, static
 from ..shapes import expect, words
 from ._conv import AXES, grouped, kernel_shape, per_axis
 from ._lowering import Slide, convolution, input_blame, kernel_blame, swapped
+from ._sums import summed
 from ._windows import Sizes
 
 
@@ -73,8 +74,8 @@ class TransposedConvolution(Layer):
         at, _ = slide_back(self, saved)
         kernel = swapped(self.weight, self.groups)
         dx = convolution(dy, kernel, at)
-        dweight = swapped(kernel_blame(dy, saved, at, kernel.shape), self.groups)
-        dbias = None if self.bias is None else dy.sum(tuple(range(dy.ndim - 1)))
+        dweight = swapped(kernel_blame(dy, saved, at, kernel.shape)[0], self.groups)
+        dbias = None if self.bias is None else summed(dy).reshape(-1)
         return dx, type(self)(
             dweight, dbias, self.stride, self.padding, self.output_padding, self.dilation, self.groups
         )

@@ -26,7 +26,7 @@ class Dropout(Layer):
         self.p = checked(p)
 
     def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array | None]:
-        return masked(x, key, self.p, 1 / (1 - self.p), x.shape)
+        return masked(x, key, self.p)
 
     def backward(self, saved: Array | None, dy: Array) -> tuple[Array, Dropout]:
         return dy if saved is None else dy * saved, self
@@ -53,7 +53,7 @@ class ChannelDropout(Layer):
         if getattr(x, "ndim", 0) < 3:
             expect(self, x, ("batch", "...", "channels"))
         shape = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
-        return masked(x, key, self.p, 1 / (1 - self.p), shape)
+        return masked(x, key, self.p, shape=shape)
 
     def backward(self, saved: Array | None, dy: Array) -> tuple[Array, ChannelDropout]:
         return dy if saved is None else dy * saved, self
@@ -73,17 +73,21 @@ class PlainDropout(Layer):
         self.p = checked(p)
 
     def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array | None]:
-        return masked(x, key, self.p, 1.0, x.shape)
+        return masked(x, key, self.p, scale=1.0)
 
     def backward(self, saved: Array | None, dy: Array) -> tuple[Array, PlainDropout]:
         return dy if saved is None else dy * saved, self
 
 
-def masked(x: Array, key: Array | None, p: float, scale: float, shape: tuple[int, ...]) -> tuple[Array, Array | None]:
-    """x with units left out, and the mask: `scale` where a unit stays, 0 where it does not; no mask without a key."""
+def masked(
+    x: Array, key: Array | None, p: float, *, shape: tuple[int, ...] | None = None, scale: float | None = None
+) -> tuple[Array, Array | None]:
+    """x with units left out, and the mask, of x's shape unless another is given: `scale`, by default 1 / (1 − p), where
+    a unit stays, and 0 where it does not. No mask without a key."""
     if key is None or p == 0:
         return x, None
-    mask = jax.random.bernoulli(key, 1 - p, shape).astype(jnp.result_type(x)) * scale
+    kept = jax.random.bernoulli(key, 1 - p, x.shape if shape is None else shape)
+    mask = kept.astype(jnp.result_type(x)) * (1 / (1 - p) if scale is None else scale)
     return x * mask, mask
 
 

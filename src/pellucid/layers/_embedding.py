@@ -39,8 +39,7 @@ class Embedding(Layer):
     def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, tuple[Array, Array]]:
         if getattr(x, "ndim", 0) < 1:
             expect(self, x, ("batch", "..."))
-        x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.int32)  # 8 bits cannot hold n to compare with
-        known = (x >= 0) & (x < len(self.weight)) & (x == jnp.floor(x))
+        known = self.knows(x)
         rows = jnp.where(known, x, 0).astype(jnp.int32)
         return jnp.where(known[..., None], self.weight[rows], jnp.nan), (rows, known)
 
@@ -48,3 +47,8 @@ class Embedding(Layer):
         rows, known = saved
         dweight = jnp.zeros_like(self.weight).at[rows].add(jnp.where(known[..., None], dy, 0))
         return jnp.zeros(rows.shape, dy.dtype), Embedding(dweight)
+
+    def knows(self, x: Array) -> Array:
+        """Whether there is a row for each number."""
+        x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.int32)  # 8 bits cannot hold n to compare with
+        return (x >= 0) & (x < len(self.weight)) & (x == jnp.floor(x))

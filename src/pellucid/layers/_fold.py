@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from ..module import Layer, map_children, rebuild
+from ..module import Layer, map_children, replaced
 from ._containers import Sequential
 from ._conv import Conv1d, Conv2d, Conv3d
 from ._conv_transpose import ConvTranspose1d, ConvTranspose2d
@@ -38,14 +37,14 @@ def fold_batchnorm(net: Layer) -> Layer:
         return net
     kept: list[Layer] = []
     for layer in net.layers:
-        while kept and (one := joined(kept[-1], layer)) is not None:
+        while kept and (one := folded(kept[-1], layer)) is not None:
             kept.pop()
             layer = one
         kept.append(layer)
     return Sequential(kept)
 
 
-def joined(first: Layer, second: Layer) -> Layer | None:
+def folded(first: Layer, second: Layer) -> Layer | None:
     """One layer that does what two in a row do at inference; None where there is none."""
     if isinstance(second, BatchNorm) and isinstance(first, WEIGHTED):
         return with_norm_behind(first, second)
@@ -57,7 +56,7 @@ def joined(first: Layer, second: Layer) -> Layer | None:
 def with_norm_behind(layer: Any, norm: BatchNorm) -> Layer:
     scale, shift = scale_shift(norm)
     bias = jnp.broadcast_to(shift, bias_shape(layer)) if layer.bias is None else layer.bias * scale + shift
-    return changed(layer, weight=layer.weight * scale, bias=bias)
+    return replaced(layer, weight=layer.weight * scale, bias=bias)
 
 
 def with_norm_before(layer: Any, norm: BatchNorm, groups: int) -> Layer:
@@ -65,7 +64,7 @@ def with_norm_before(layer: Any, norm: BatchNorm, groups: int) -> Layer:
     # Of each output its own group's channels: (in / groups, out).
     scale, shift = (jnp.repeat(a.reshape(groups, -1).T, n_out // groups, axis=1) for a in scale_shift(norm))
     bias = (layer.weight * shift).sum(tuple(range(len(bias_shape(layer)) - 1, layer.weight.ndim - 1)))
-    return changed(layer, weight=layer.weight * scale, bias=bias if layer.bias is None else bias + layer.bias)
+    return replaced(layer, weight=layer.weight * scale, bias=bias if layer.bias is None else bias + layer.bias)
 
 
 def bias_shape(layer: Any) -> tuple[int, ...]:
@@ -92,7 +91,3 @@ def scale_shift(norm: BatchNorm) -> tuple[Array, Array]:
     scale = scale if norm.weight is None else scale * norm.weight
     shift = -norm.mean * scale
     return scale, shift if norm.bias is None else shift + norm.bias
-
-
-def changed(layer: Layer, **fields: Any) -> Layer:
-    return rebuild(type(layer), {f.name: getattr(layer, f.name) for f in dataclasses.fields(layer)} | fields)

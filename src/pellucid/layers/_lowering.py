@@ -4,7 +4,7 @@ A convolution and its two blames, for x (batch, places, in), a kernel (size, in/
 
     y[p] = Σ_k x[p · stride + k · dilation − padding] W[k]
     dx   = Σ_k dy W[k]ᵀ, put back where k saw x
-    dW[k] = Σ_p x[p · stride + k · dilation − padding]ᵀ dy[p]
+    dW[k] = Σ_p x[p · stride + k · dilation − padding]ᵀ dy[p];   db = Σ_p dy[p]
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from ._sums import summed
+
 Shape = tuple[int, ...]
 CACHE = 2_000_000  # bytes of windows at a time: they stay in the second-level cache of a core
 
@@ -34,11 +36,11 @@ class Slide(NamedTuple):
 
 
 class Lowering(NamedTuple):
-    """A convolution, its blame of the input and its blame of the kernel."""
+    """A convolution, its blame of the input, and its blame of the kernel and of a bias on its output."""
 
     forward: Callable[[Array, Array, Slide], Array]  # x, kernel
     input_blame: Callable[[Array, Array, Slide, Shape], Array]  # dy, kernel, shape of x
-    kernel_blame: Callable[[Array, Array, Slide, Shape], Array]  # x, dy, shape of the kernel
+    kernel_blame: Callable[[Array, Array, Slide, Shape], tuple[Array, Array]]  # x, dy, shape of the kernel
 
 
 def convolution(x: Array, kernel: Array, at: Slide) -> Array:
@@ -49,7 +51,7 @@ def input_blame(dy: Array, kernel: Array, at: Slide, shape: Shape) -> Array:
     return lowering().input_blame(*alike(dy, kernel), at, shape)
 
 
-def kernel_blame(x: Array, dy: Array, at: Slide, shape: Shape) -> Array:
+def kernel_blame(x: Array, dy: Array, at: Slide, shape: Shape) -> tuple[Array, Array]:
     return lowering().kernel_blame(*alike(x, dy), at, shape)
 
 
@@ -99,7 +101,7 @@ def convolve_turned(dy: Array, kernel: Array, at: Slide, shape: Shape) -> Array:
 
 
 @partial(jax.jit, static_argnames=("at", "shape"))
-def correlate(x: Array, dy: Array, at: Slide, shape: Shape) -> Array:
+def correlate(x: Array, dy: Array, at: Slide, shape: Shape) -> tuple[Array, Array]:
     """x convolved with dy, batch and channels having changed places."""
     padding = [
         (before, (k - 1) * d + (places - 1) * stride + 1 - before - n)
@@ -107,10 +109,11 @@ def correlate(x: Array, dy: Array, at: Slide, shape: Shape) -> Array:
             at.padding, x.shape[1:-1], shape[:-2], at.dilation, at.stride, dy.shape[1:-1], strict=True
         )
     ]
-    return lax.conv_general_dilated(
+    blame = lax.conv_general_dilated(
         x, dy, at.dilation, padding, rhs_dilation=at.stride,
         dimension_numbers=numbers("C{}N", "I{}O", "{}NC", x), batch_group_count=at.groups,
     )  # fmt: skip
+    return blame, summed(dy).reshape(-1)
 
 
 def numbers(x: str, kernel: str, y: str, array: Array) -> tuple[str, str, str]:
@@ -167,26 +170,29 @@ def put_back(dy: Array, kernel: Array, at: Slide, shape: Shape) -> Array:
 
 
 @partial(jax.jit, static_argnames=("at", "shape"))
-def gather(x: Array, dy: Array, at: Slide, shape: Shape) -> Array:
+def gather(x: Array, dy: Array, at: Slide, shape: Shape) -> tuple[Array, Array]:
     size, n_out = shape[:-2], shape[-1]
     g, group = group_axis(at)
 
-    def rows_blame(x: Array, dy: Array) -> Array:
+    def rows_blame(x: Array, dy: Array) -> tuple[Array, Array]:
+        total = summed(dy).reshape(-1)
         if depthwise(shape, at):
-            ones = jnp.ones((1, prod(dy.shape[:-1])), dy.dtype)  # the compiler's own sum over rows is slower
-            return jnp.stack([ones @ (s * dy).reshape(-1, n_out) for s in windows(repeated(x, n_out), size, at)])
+            taps = [summed(s * dy).reshape(1, n_out) for s in windows(repeated(x, n_out), size, at)]
+            return jnp.stack(taps), total
         patches = jnp.stack(windows(x, size, at), -2)
         rows = prod(dy.shape[:-1])
         dy = dy.reshape(rows, *group, n_out // at.groups)
-        return jnp.einsum(f"p{g}o,pk{g}i->{g}oki", dy, patches.reshape(rows, prod(size), *group, shape[-2]))
+        return jnp.einsum(f"p{g}o,pk{g}i->{g}oki", dy, patches.reshape(rows, prod(size), *group, shape[-2])), total
 
     count = chunks(x.shape[0], dy.shape[1:-1], shape, at, dy.dtype)
     parts = split(x, count), split(dy, count)
-    zero = jnp.zeros(jax.eval_shape(rows_blame, *(part[0] for part in parts)).shape, dy.dtype)
-    blame, _ = lax.scan(lambda total, rows: (total + rows_blame(*rows), None), zero, parts)
-    if depthwise(shape, at):
-        return blame.reshape(shape)
-    return blame.reshape(at.groups, -1, prod(size), shape[-2]).transpose(2, 3, 0, 1).reshape(shape)
+    zeros = jax.tree.map(jnp.zeros_like, jax.eval_shape(rows_blame, *(part[0] for part in parts)))
+    (blame, total), _ = lax.scan(
+        lambda so_far, rows: (jax.tree.map(jnp.add, so_far, rows_blame(*rows)), None), zeros, parts
+    )
+    if not depthwise(shape, at):
+        blame = blame.reshape(at.groups, -1, prod(size), shape[-2]).transpose(2, 3, 0, 1)
+    return blame.reshape(shape), total
 
 
 def depthwise(kernel: Shape, at: Slide) -> bool:

@@ -25,7 +25,6 @@ from ._stacked import stacked
 
 FLAT = 64  # of more places than these the average goes to the Dense layers, of fewer each one
 CELLS = {"gru": GRU, "lstm": LSTM, "rnn": RNN}
-AUGMENTATIONS = ("shift", "flip", "noise")
 
 
 def convnet(

@@ -12,7 +12,8 @@ from jax import Array
 from ..errors import SettingError, ShapeError
 from ..module import Layer, running, static
 from ..shapes import expect, words
-from ._sequences import Sequences, like, values_of
+from ._sequences import Sequences, counted, like, values_of, where
+from ._sums import summed
 
 Axes = tuple[int, ...]
 
@@ -73,11 +74,16 @@ class BatchNorm(Layer):
 
     def backward(self, saved: tuple[Standard, Any], dy: Array) -> tuple[Array, BatchNorm]:
         standard, change = saved
-        d, dweight, dbias = affine_blame(self, standard, where(standard.counts, dy))
-        if change is None:
-            dx, dmean, dvariance = standard.scale * d, jnp.zeros_like(self.mean), jnp.zeros_like(self.variance)
-        else:
-            dx, (dmean, dvariance) = standard_blame(standard, d, tuple(range(dy.ndim - 1))), change
+        dy = where(standard.counts, dy)
+        along, total = summed(dy * standard.value), summed(dy)  # Σ dy x̂ and Σ dy serve dx too
+        dmean, dvariance = jnp.zeros_like(self.mean), jnp.zeros_like(self.variance)
+        d = dy
+        if change is not None:
+            dmean, dvariance = change
+            number = dy.size // total.size if standard.counts is None else standard.counts.sum(dtype=dy.dtype)
+            d = where(standard.counts, dy - (total + standard.value * along) / jnp.maximum(number, 1))
+        dx = affine(standard.scale * d, self.weight, None)
+        dweight, dbias = (None if a is None else b.reshape(-1) for a, b in ((self.weight, along), (self.bias, total)))
         return dx, BatchNorm(dweight, dbias, dmean, dvariance, self.momentum, self.epsilon)
 
 
@@ -217,7 +223,7 @@ class RMSNorm(Layer):
         x, scale = saved
         unit = x * scale
         d = dy if self.weight is None else dy * self.weight
-        dweight = None if self.weight is None else (dy * unit).sum(tuple(range(dy.ndim - 1)))
+        dweight = None if self.weight is None else summed(dy * unit).reshape(-1)
         return scale * (d - unit * (d * unit).mean(-1, keepdims=True)), RMSNorm(dweight, self.epsilon)
 
 
@@ -251,18 +257,22 @@ def standard_blame(standard: Standard, d: Array, axes: Axes, groups: int | None 
 
 def moments(x: Array, axes: Axes, counts: Array | None, groups: int | None = None) -> tuple[Array, Array]:
     """Mean and variance, as `average` takes them."""
-    # In two passes: mean(x²) − mean(x)² would lose a small variance beside a large mean.
-    mean = average(x, axes, counts, groups)
+    # From one of the values, and in two passes: sums of large numbers, or mean(x²) − mean(x)², would lose what is
+    # small beside a large mean.
+    near = x[tuple(slice(0, 1) if axis in (a % x.ndim for a in axes) else slice(None) for axis in range(x.ndim))]
+    if groups is not None:
+        near = jnp.repeat(near[..., :: x.shape[-1] // groups], x.shape[-1] // groups, -1)
+    mean = near + average(x - near, axes, counts, groups)
     return mean, average(jnp.square(x - mean), axes, counts, groups)
 
 
 def average(x: Array, axes: Axes, counts: Array | None, groups: int | None = None) -> Array:
     """The mean over these axes of what counts, and of each channel with its neighbours where there are groups."""
     if counts is None:
-        mean = x.mean(axes, keepdims=True)
+        mean = summed(x, axes) / math.prod(x.shape[axis] for axis in axes)
     else:
         number = jnp.broadcast_to(counts, x.shape).sum(axes, keepdims=True)
-        mean = jnp.where(counts, x, 0).sum(axes, keepdims=True) / jnp.maximum(number, 1)
+        mean = summed(where(counts, x), axes) / jnp.maximum(number, 1)
     if groups is None:
         return mean
     shared = mean.reshape(*mean.shape[:-1], groups, -1)
@@ -272,20 +282,6 @@ def average(x: Array, axes: Axes, counts: Array | None, groups: int | None = Non
 def between(x: Array) -> Axes:
     """The axes between batch and channels."""
     return tuple(range(1, x.ndim - 1))
-
-
-def where(counts: Array | None, x: Array) -> Array:
-    """x where it counts, 0 elsewhere."""
-    return x if counts is None else jnp.where(counts, x, 0)
-
-
-def counted(x: Any) -> Array | None:
-    """Which values of sequences count, (batch, time, ..., 1); None where all do."""
-    if not isinstance(x, Sequences):
-        return None
-    shape = x.values.shape
-    mask = x.mask.reshape(*shape[:2], *(1,) * (len(shape) - 2))
-    return jnp.broadcast_to(mask, (*shape[:-1], 1))
 
 
 def with_channels(layer: Layer, x: Any, like: Array | None) -> Array:
@@ -305,10 +301,11 @@ def affine(x: Array, weight: Array | None, bias: Array | None) -> Array:
 def affine_blame(layer: Any, standard: Standard, dy: Array) -> tuple[Array, Array | None, Array | None]:
     """dL/dx̂, and the blame of weight and bias."""
     weight, bias = layer.weight, layer.bias
-    dbias = None if bias is None else dy.sum(tuple(range(dy.ndim - bias.ndim)))
+    dbias = None if bias is None else summed(dy, tuple(range(dy.ndim - bias.ndim))).reshape(bias.shape)
     if weight is None:
         return dy, None, dbias
-    return dy * weight, (dy * standard.value).sum(tuple(range(dy.ndim - weight.ndim))), dbias
+    dweight = summed(dy * standard.value, tuple(range(dy.ndim - weight.ndim))).reshape(weight.shape)
+    return dy * weight, dweight, dbias
 
 
 def scale_and_shift(shape: tuple[int, ...], affine: bool) -> tuple[Array | None, Array | None]:

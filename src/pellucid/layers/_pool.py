@@ -12,7 +12,8 @@ from jax import Array, lax
 from ..errors import SettingError
 from ..module import Layer, static
 from ..shapes import expect
-from ._sequences import Sequences
+from ._sequences import counted, values_of, where
+from ._sums import summed
 from ._windows import Sizes, Window, check_fits, each, sizes, spatial
 
 
@@ -107,12 +108,13 @@ class GlobalAveragePool(Layer):
     reads_lengths: ClassVar[bool] = True
 
     def forward(self, x: Any, *, key: Array | None = None) -> tuple[Array, tuple[Array, Any]]:
-        values, counts = between(self, x)
+        values, counts = values_and_counts(self, x)
         axes = tuple(range(1, values.ndim - 1))
         if counts is None:
-            return values.mean(axes), (values, 1 / math.prod(values.shape[1:-1]))
+            share = 1 / math.prod(values.shape[1:-1])
+            return summed(values, axes).reshape(len(values), -1) * share, (values, share)
         share = counts / jnp.maximum(counts.sum(axes, values.dtype, keepdims=True), 1)
-        return (jnp.where(counts, values, 0) * share).sum(axes), (values, share)
+        return summed(where(counts, values) * share, axes).reshape(len(values), -1), (values, share)
 
     def backward(self, saved: tuple[Array, Any], dy: Array) -> tuple[Array, GlobalAveragePool]:
         x, share = saved
@@ -130,7 +132,7 @@ class GlobalMaxPool(Layer):
     reads_lengths: ClassVar[bool] = True
 
     def forward(self, x: Any, *, key: Array | None = None) -> tuple[Array, tuple[Array, Array]]:
-        values, counts = between(self, x)
+        values, counts = values_and_counts(self, x)
         flat = values.reshape(values.shape[0], -1, values.shape[-1])
         if counts is not None:
             counts = counts.reshape(*flat.shape[:2], 1)
@@ -256,15 +258,12 @@ def spread(dy: Array, window: Window, winner: Array | None = None) -> Array:
     return lax.slice_in_dim(dx, window.before, window.before + window.n, 1, axis)
 
 
-def between(layer: Layer, x: Any) -> tuple[Array, Array | None]:
-    """The values, and where they come with lengths, which of them count, (batch, ..., 1)."""
-    values = x.values if isinstance(x, Sequences) else x
+def values_and_counts(layer: Layer, x: Any) -> tuple[Array, Array | None]:
+    """The values, which have an axis between batch and channels, and which of them count."""
+    values = values_of(x)
     if getattr(values, "ndim", 0) < 3:
         expect(layer, values, ("batch", "...", "channels"))
-    if not isinstance(x, Sequences):
-        return values, None
-    counts = x.mask.reshape(*values.shape[:2], *(1,) * (values.ndim - 2))
-    return values, jnp.broadcast_to(counts, (*values.shape[:-1], 1))
+    return values, counted(x)
 
 
 def bins(n: int, size: int) -> list[tuple[int, int]]:

@@ -39,6 +39,20 @@ def like(x: Any, y: Any) -> Any:
     return Sequences(y, given.lengths) if y.ndim >= len(shape) and y.shape[:2] == shape[:2] else y
 
 
+def counted(x: Any) -> Array | None:
+    """Which values of sequences count, (batch, time) or (batch, time, ..., 1); None where all do."""
+    if not isinstance(x, Sequences):
+        return None
+    shape = x.values.shape
+    own = x.mask.reshape(*shape[:2], *(1,) * (len(shape) - 2))
+    return jnp.broadcast_to(own, (*shape[:-1], 1)) if len(shape) > 2 else own
+
+
+def where(counts: Array | None, x: Any) -> Array:
+    """x where it counts, 0 elsewhere."""
+    return x if counts is None else jnp.where(counts, x, 0)
+
+
 def run(layer: Layer, x: Any, key: Array | None) -> tuple[Any, Any]:
     """`layer.forward(x)`, with the lengths kept apart from a layer that does not read them. Blame has no lengths."""
     if layer.reads_lengths:
@@ -63,13 +77,13 @@ class Masking(Layer):
 
     reads_lengths: ClassVar[bool] = True
 
-    def forward(self, x: Any, *, key: Array | None = None) -> tuple[Sequences, Array]:
+    def forward(self, x: Any, *, key: Array | None = None) -> tuple[Sequences, Array | None]:
         if getattr(x, "ndim", 0) < 2:
             expect(self, x, ("batch", "time", "..."))
         there = ~jnp.isnan(x).reshape(*x.shape[:2], -1).all(-1)
         lengths = (there * jnp.arange(1, x.shape[1] + 1)).max(1, initial=0)
-        counts = (jnp.arange(x.shape[1]) < lengths[:, None]).reshape(*x.shape[:2], *(1,) * (x.ndim - 2))
-        return Sequences(jnp.where(counts, x, 0), lengths), counts
+        counts = counted(Sequences(x, lengths))
+        return Sequences(where(counts, x), lengths), counts
 
-    def backward(self, saved: Array, dy: Array) -> tuple[Array, Masking]:
-        return jnp.where(saved, dy, 0), self
+    def backward(self, saved: Array | None, dy: Array) -> tuple[Array, Masking]:
+        return where(saved, dy), self
