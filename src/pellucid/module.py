@@ -81,6 +81,11 @@ def parameters(net: Any) -> dict[str, Array]:
     return {path_of(keys): leaf for keys, leaf in leaves}
 
 
+def has_weights(layer: Layer) -> bool:
+    """Whether something that is learned has two axes or more."""
+    return any(a.ndim >= 2 for a in parameters(layer).values())
+
+
 def with_parameters(net: Layer, arrays: dict[str, Any]) -> Layer:
     """The network with other arrays at some of its paths."""
     return jax.tree_util.tree_map_with_path(lambda keys, old: arrays.get(path_of(keys), old), net)
@@ -90,9 +95,8 @@ def learned(net: Any) -> Any:
     """The network with None in place of its running statistics."""
     if not isinstance(net, Layer):
         return net
-    bare = map_children(net, lambda _, child: learned(child))
     statistics = {f.name: None for f in dataclasses.fields(net) if f.metadata.get("running")}
-    return rebuild(type(net), {f.name: getattr(bare, f.name) for f in dataclasses.fields(net)} | statistics)
+    return replaced(map_children(net, lambda _, child: learned(child)), **statistics)
 
 
 def children(layer: Layer) -> dict[str, Layer]:
@@ -106,7 +110,12 @@ def walk(net: Layer, path: str = "") -> Iterator[tuple[str, Layer]]:
     """Every layer with its path, a container before what it holds; the network itself has the path ''."""
     yield path, net
     for part, child in children(net).items():
-        yield from walk(child, f"{path}.{part}" if path else part)
+        yield from walk(child, joined(path, part))
+
+
+def joined(path: str, part: str) -> str:
+    """The path of a part of what is at `path`; the network itself is at ''."""
+    return f"{path}.{part}" if path else part
 
 
 def map_children(layer: Layer, change: Callable[[str, Layer], Layer]) -> Layer:
@@ -126,7 +135,12 @@ def map_layers(net: Layer, change: Callable[[str, Layer], Layer], path: str = ""
     """The network with every layer that is not a container replaced by `change(path, layer)`."""
     if not children(net):
         return change(path, net)
-    return map_children(net, lambda part, child: map_layers(child, change, f"{path}.{part}" if path else part))
+    return map_children(net, lambda part, child: map_layers(child, change, joined(path, part)))
+
+
+def replaced(layer: Layer, **fields: Any) -> Any:
+    """The layer with other values of some fields, in its own type."""
+    return rebuild(type(layer), {f.name: getattr(layer, f.name) for f in dataclasses.fields(layer)} | fields)
 
 
 def rebuild(kind: type[Layer], fields: dict[str, Any]) -> Layer:

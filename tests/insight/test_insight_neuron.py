@@ -80,7 +80,7 @@ def test_large_data_in_chunks_gives_what_all_rows_at_once_give(monkeypatch):
     x, y = rng.normal(size=(300, 3)).astype(np.float32), rng.integers(0, 3, 300)
     net = mlp([3, 6, 2], key=1)
     whole = neuron(net, "layers[0]", 4, (x, y))
-    monkeypatch.setattr(looking, "MOST_ROWS", 64)
+    monkeypatch.setattr("pellucid.train._evaluate.CHUNK", 64)
     parts = neuron(net, "layers[0]", 4, (x, y))
     z = np.asarray(net.layers[0](x))[:, 4]
     assert [one.row for one in parts.most] == [one.row for one in whole.most] == list(np.argsort(-z)[:5])

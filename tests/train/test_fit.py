@@ -12,8 +12,9 @@ import torch
 import pellucid as pl
 from pellucid.backprop import backpropagate
 from pellucid.errors import DataError, SettingError, ShapeError
-from pellucid.layers import Dense, Function, Sequential
+from pellucid.layers import Dense, Embedding, Function, Sequential
 from pellucid.losses import loss
+from pellucid.train._locate import first_not_finite
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(44, 3)).astype(np.float32)
@@ -157,6 +158,15 @@ def test_a_layer_that_makes_nan_is_named_forward_and_backward():
         run = pl.fit(Sequential([flat, Function(function)]), (X, Y), epochs=1, validation=None, **QUIET)
         assert run.status == "not finite"
         assert (run.problem.path, run.problem.pass_, run.problem.step) == ("layers[1]", pass_, 1)
+
+
+def test_numbers_without_a_row_are_named_once_and_not_all():
+    table = Embedding(jnp.zeros((4, 1)))
+    x = jnp.array([[9, 9], [4, 5], [1, 6], [7, 8]])
+    found = first_not_finite(table, loss("mse"), x, jnp.zeros((4, 2, 1)), None, None)
+    assert found.sentence.endswith("from 0 to 3, and was given 9, 4, 5, 6, 7 and 1 more")
+    found = first_not_finite(table, loss("mse"), x[:2], jnp.zeros((2, 2, 1)), None, None, np.array([12, 3]))
+    assert found.sentence.endswith("9 in row 12, 4 in row 3, 5 in row 3 (the first row is 0)")
 
 
 def test_ctrl_c_returns_the_run_so_far():

@@ -6,7 +6,7 @@ from ._check import GradientCheck
 from ._lsuv import unit_variance
 from ._pass import Pass, backpropagate
 from ._summary import Row, Summary, summary
-from ._tap import Listener, Place, Tap, Trace, heard, places, tapped, traces, untapped
+from ._tap import Listener, Place, Tap, Trace, heard, listening, places, tapped, traces, untapped
 
 __all__ = [
     "Blame",
@@ -25,6 +25,7 @@ __all__ = [
     "blame",
     "chains",
     "heard",
+    "listening",
     "places",
     "summary",
     "tapped",

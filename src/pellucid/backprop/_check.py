@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..layers import Sequences, values_of
+from ..layers import Sequences, counted, values_of
 from ..losses import Loss
 from ..module import Layer, parameters, with_parameters
 from ..records import Record
@@ -65,10 +65,10 @@ def check_gradient(net: Layer, loss: Loss, x: Any, y: Any, *, samples: int = 25,
 def judged(loss: Loss, z: Any, y: Any) -> Any:
     """Every term of the loss, such that their mean is the loss; 0 for the steps of a sequence that do not count."""
     terms = loss.terms(values_of(z), y)
-    if not isinstance(z, Sequences):
+    counts = counted(z._replace(values=terms)) if isinstance(z, Sequences) else None
+    if counts is None:
         return terms
-    share = jnp.broadcast_to(z.mask.reshape(*z.mask.shape, *(1,) * (terms.ndim - 2)), terms.shape)
-    return jnp.where(share, terms, 0) * (terms.size / share.sum())
+    return jnp.where(counts, terms, 0) * (counts.size / counts.sum())
 
 
 def compare(

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from ..errors import DataError
-from ..module import Layer, children, map_layers, rebuild, walk
+from ..module import Layer, children, joined, map_layers, parameters, walk, with_parameters
 from ._tap import Listener
 
 
@@ -33,17 +32,13 @@ def unit_variance(net: Layer, x: Any, *, rounds: int = 3) -> Layer:
             deviation = spread(net, path, x)
             if abs(deviation - 1) < 1e-4:
                 break
-            net = map_layers(net, lambda p, layer, s=deviation, at=path: scaled(layer, 1 / s) if p == at else layer)
+            weight = joined(path, "weight")
+            net = with_parameters(net, {weight: parameters(net)[weight] / deviation})
     return net
 
 
 def is_weighted(layer: Layer) -> bool:
     return getattr(getattr(layer, "weight", None), "ndim", 0) >= 2
-
-
-def scaled(layer: Layer, factor: float) -> Layer:
-    fields = {f.name: getattr(layer, f.name) for f in dataclasses.fields(layer)}
-    return rebuild(type(layer), fields | {"weight": fields["weight"] * factor})
 
 
 def spread(net: Layer, path: str, x: Any) -> float:

@@ -15,7 +15,7 @@ from .. import layers
 from ..activations import curve
 from ..errors import PellucidError, SettingError
 from ..layers import Activation, values_of
-from ..module import Layer, children, learned, map_layers, walk
+from ..module import Layer, children, has_weights, learned, map_layers, walk
 from ..records import Record
 from ..shapes import words
 from ._receptive import RANKS, receptive_fields
@@ -121,10 +121,7 @@ def default_shape(net: Layer) -> tuple[int, ...]:
 
     Raises: SettingError where the first weight leaves the size of a picture or the number of steps open.
     """
-    weighted = (
-        layer for _, layer in walk(net) if not children(layer) and any(a.ndim >= 2 for a in jax.tree.leaves(layer))
-    )
-    first: Any = next(weighted, None)
+    first: Any = next((layer for _, layer in walk(net) if not children(layer) and has_weights(layer)), None)
     if first is None:
         return (1, 1)
     kind = type(first)

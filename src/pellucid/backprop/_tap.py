@@ -16,7 +16,7 @@ import jax
 from jax import Array
 
 from ..layers import Graph, run, values_of
-from ..module import Layer, children, map_children, static
+from ..module import Layer, children, joined, map_children, static
 
 
 class Trace(NamedTuple):
@@ -120,10 +120,6 @@ def parts(net: Layer) -> list[tuple[str, str, Layer]]:
     if isinstance(net, Graph):
         return [(f"layers.{node}", f"layers.{name}", net.layers[name]) for node, name, _ in net.nodes]
     return [(part, part, child) for part, child in children(net).items()]
-
-
-def joined(path: str, part: str) -> str:
-    return f"{path}.{part}" if path else part
 
 
 def traces(blame: Layer) -> dict[str, Trace]:

@@ -44,11 +44,17 @@ def learned(data: Data, most: int = MOST_ROWS) -> Judged:
 
 def judged(data: Data, most: int = MOST_ROWS) -> Judged:
     """The rows a network is judged on, at most so many: those held out, or training rows where there are none."""
+    rows = held_out(data)
+    return learned(data, most) if rows is None else drawn(rows, most)
+
+
+def held_out(data: Data) -> Judged | None:
+    """All rows held out; None where there are none."""
     block = data.validation
     if block is None or not len(block.x):
-        return learned(data, most)
+        return None
     index = np.arange(len(block.x)) if data.validation_index is None else data.validation_index
-    return drawn(Judged(block, True, data.validation_rows, index), most)
+    return Judged(block, True, data.validation_rows, index)
 
 
 def drawn(rows: Judged, most: int, seed: int = 0) -> Judged:

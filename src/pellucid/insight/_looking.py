@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil, log2, prod
@@ -17,13 +16,12 @@ from ..backprop import Listener
 from ..errors import DataError, SettingError
 from ..layers import Sequences, values_of
 from ..module import Layer, map_layers
-from ..train import unit
+from ..train import by_chunks, chunks, unit
 from ._judged import Judged
 from ._subject import Subject
 from ._unit import Place, output_of
 
 NUMBERS = 2**22  # of one chunk's input
-MOST_ROWS = 4096
 BINS = 2048
 EXCITED = 5  # rows at either end
 
@@ -80,7 +78,7 @@ def told(net: Layer, x: Any, paths: tuple[str, ...]) -> dict[str, tuple[Any, Any
     return seen
 
 
-def counted(x: Any, y: Array, rows: Array) -> Array:
+def counting(x: Any, y: Array, rows: Array) -> Array:
     """Which (rows, places) of y count: not the rows that fill a chunk up, nor the padding of a sequence."""
     places = prod(y.shape[1:-1])
     if isinstance(x, Sequences) and y.ndim > 2 and y.shape[1] == x.mask.shape[1]:
@@ -99,6 +97,7 @@ def moments(values: Array, counts: Array) -> Moments:
 @partial(jax.jit, static_argnames=("path", "after"))
 def look(net: Layer, x: Array, n: Array, units: Array, path: str, after: str | None) -> Look:
     """One chunk, of which the first n rows count."""
+    x = unit(x)
     seen = told(net, x, (path,) if after is None else (path, after))
     given, y = seen[path]
     rows = jnp.arange(len(x)) < n
@@ -108,40 +107,30 @@ def look(net: Layer, x: Array, n: Array, units: Array, path: str, after: str | N
     behind = None
     if after is not None:
         next_given = seen[after][0]
-        behind = moments(values_of(next_given), counted(next_given, values_of(next_given), rows))
-    counts = counted(given, y, rows)
+        behind = moments(values_of(next_given), counting(next_given, values_of(next_given), rows))
+    counts = counting(given, y, rows)
     return Look(
-        y[..., units], counts, moments(own, counted(given, own, rows)), moments(y, counts), behind, jnp.asarray(direct)
+        y[..., units], counts, moments(own, counting(given, own, rows)), moments(y, counts), behind, jnp.asarray(direct)
     )
 
 
 @partial(jax.jit, static_argnames="path")
-def slope(net: Layer, x: Array, unit: Any, path: str) -> Array:
+def slope(net: Layer, x: Array, index: Any, path: str) -> Array:
     """dz/dx of every row, at the place where the unit's z is largest."""
 
     def total(x: Array) -> Array:
         given, y = told(net, x, (path,))[path]
-        z = y.reshape(len(y), -1, y.shape[-1])[..., unit]
-        counts = counted(given, y, jnp.ones(len(y), bool))
+        z = y.reshape(len(y), -1, y.shape[-1])[..., index]
+        counts = counting(given, y, jnp.ones(len(y), bool))
         place = jnp.where(counts, z, -jnp.inf).argmax(1)
         return jnp.take_along_axis(z, place[:, None], 1).sum()
 
-    return jax.grad(total)(x)
+    return jax.grad(total)(unit(x))
 
 
-def slopes(net: Layer, x: np.ndarray, unit: int, path: str) -> np.ndarray:
+def slopes(net: Layer, x: np.ndarray, index: int, path: str) -> np.ndarray:
     """`slope` of any number of rows."""
-    found = (np.asarray(slope(net, padded, unit, path))[: part.stop - part.start] for part, padded in pieces(x))
-    return np.concatenate([*found])
-
-
-def pieces(x: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Rows in chunks of a power of two, the last one filled up with rows again: few shapes are compiled."""
-    most = 2 ** int(log2(max(1, min(MOST_ROWS, NUMBERS // max(prod(x.shape[1:]), 1)))))
-    for start in range(0, len(x), most):
-        part = unit(x[start : start + most])
-        size = most if len(x) > most else 2 ** ceil(log2(len(x)))
-        yield slice(start, start + len(part)), np.resize(part, (size, *x.shape[1:]))
+    return by_chunks(lambda rows: slope(net, rows, index, path), x, NUMBERS)
 
 
 class Tally:
@@ -258,7 +247,7 @@ def observed(subject: Subject, place: Place, indices: list[int]) -> Observed:
     k = range(len(indices))
     seen = Observed(indices, [Tally() for _ in k], [[] for _ in k], [[] for _ in k])
     for rows in subject.batches():
-        for part, x in pieces(rows.block.x):
+        for part, x in chunks(rows.block.x, NUMBERS):
             found = look(subject.net, x, part.stop - part.start, np.array(indices), place.path, place.after)
             chunk(seen, subject, place, rows.take(part), found)
     if not seen.rows:

@@ -35,7 +35,7 @@ from ..layers import (
 )
 from ..losses import Loss
 from ..losses import loss as loss_named
-from ..module import Layer, children, parameters, walk, with_parameters
+from ..module import Layer, children, has_weights, joined, parameters, walk, with_parameters
 from ..records import Record
 from ..shapes import words
 from ._mean_field import MeanField, mean_field, moments
@@ -203,10 +203,6 @@ def one_pass(net: Layer, loss: Loss, x: Array, y: Array, key: Array | None) -> t
     return z, {at: trace for at, trace in found.items() if not isinstance(trace[0], tuple)}
 
 
-def has_weights(layer: Layer) -> bool:
-    return any(a.ndim >= 2 for a in parameters(layer).values())
-
-
 def square(a: Any) -> float:
     return float(np.square(a, dtype=np.float64).mean())
 
@@ -253,10 +249,10 @@ def onward(layer: Layer, at: str, state: State | None, sums: Field) -> State | N
             return onward_leaf(inside, at, state, sums)
         case Sequential():
             for part, child in children(layer).items():
-                state = onward(child, f"{at}.{part}" if at else part, state, sums)
+                state = onward(child, joined(at, part), state, sums)
             return state
         case Residual():
-            added = onward(layer.layer, f"{at}.layer" if at else "layer", state, sums)
+            added = onward(layer.layer, joined(at, "layer"), state, sums)
             if state is None or added is None:
                 return None
             if added.normal:  # weighed sums are centred, whatever they are added to
@@ -265,7 +261,7 @@ def onward(layer: Layer, at: str, state: State | None, sums: Field) -> State | N
             return None
         case _:
             for part, child in children(layer).items():
-                onward(child, f"{at}.{part}" if at else part, None, sums)
+                onward(child, joined(at, part), None, sums)
             return None
 
 
@@ -295,10 +291,10 @@ def back(layer: Layer, at: str, blame: float | None, sums: Field) -> float | Non
             return back_leaf(inside, at, blame, sums)
         case Sequential():
             for part, child in reversed(children(layer).items()):
-                blame = back(child, f"{at}.{part}" if at else part, blame, sums)
+                blame = back(child, joined(at, part), blame, sums)
             return blame
         case Residual():
-            inside = f"{at}.layer" if at else "layer"
+            inside = joined(at, "layer")
             if blame is None:  # what the sum is blamed for is what its last term is blamed for
                 last = [place.at for place in places(layer.layer, at=inside)][-1]
                 blame = sums.seen[last].dy if last in sums.gains else None
@@ -306,7 +302,7 @@ def back(layer: Layer, at: str, blame: float | None, sums: Field) -> float | Non
             return None if blame is None or below is None else blame + below
         case _:
             for part, child in children(layer).items():
-                back(child, f"{at}.{part}" if at else part, None, sums)
+                back(child, joined(at, part), None, sums)
             return None
 
 

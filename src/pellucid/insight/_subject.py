@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import DataError
 from ..module import Layer
 from ..train import Block, Preprocess, Run, table, true_names
-from ._judged import Judged, data_of
+from ._judged import Judged, data_of, held_out
 
 
 class Subject(NamedTuple):
@@ -68,10 +68,8 @@ def all_rows(run: Run) -> Iterator[Judged]:
         rows = data.train_rows[part] if data.in_memory and data.train_rows is not None else None
         yield Judged(block, False, rows, numbers)
         start = part.stop
-    if data.validation is not None:
-        own = data.validation_index
-        numbers = np.arange(len(data.validation.x)) if own is None else own
-        yield Judged(data.validation, True, data.validation_rows, numbers)
+    if (rows := held_out(data)) is not None:
+        yield rows
 
 
 def prepared(known: Preprocess, data: Any) -> Judged:

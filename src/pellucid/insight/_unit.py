@@ -25,7 +25,7 @@ from ..layers import (
     PlainDropout,
     Softmax,
 )
-from ..module import Layer, children, parameters, walk
+from ..module import Layer, children, has_weights, parameters, walk
 
 SATURATED = 0.01  # a curve counts as flat where its slope is under a hundredth of the steepest
 SIDES = {"relu": ("on", "off"), "relu6": ("on", "off")}  # curves that are 0 wherever z ≤ 0
@@ -141,9 +141,7 @@ def place_of(net: Layer, path: str) -> Place:
 
 def keeps_features(layer: Layer) -> bool:
     """Whether feature i of a layer's output is made of feature i of its input: all but those that mix them."""
-    return not isinstance(layer, Function | Softmax | LogSoftmax) and all(
-        a.ndim < 2 for a in parameters(layer).values()
-    )
+    return not isinstance(layer, Function | Softmax | LogSoftmax) and not has_weights(layer)
 
 
 def no_units(path: str, layers: dict[str, Layer], weighted: list[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..records import Record, unlisted
-from ..train import Evaluation
+from ..train import Evaluation, log_losses
 from ._judged import Judged
 
 
@@ -58,8 +58,7 @@ def wrongness(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray | None]:
         return np.abs(error).reshape(len(error), -1).max(1), None
     if score is None:
         return (truth != evaluation.prediction).astype(float), None
-    own = score[np.arange(len(truth)), np.searchsorted(np.array(evaluation.classes), truth)]
-    return -np.log(np.maximum(own, 1e-15)), score.max(1)
+    return log_losses(truth, score, evaluation.classes), score.max(1)
 
 
 def cells(rows: Judged, i: int, names: tuple[str, ...]) -> dict[str, Any]:

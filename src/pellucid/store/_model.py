@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import layers
 from ..errors import StoreError, unknown
-from ..module import Layer, rebuild
+from ..module import Layer, joined, rebuild
 from ._files import MAX_BYTES, read_arrays, reading, write_arrays
 
 SUFFIX = ".safetensors"
@@ -118,11 +118,11 @@ def _packed(value: Any, path: str, arrays: dict[str, Any]) -> Any:
         if _own().get(name, type(value)) is not type(value):
             raise StoreError(f"{path or 'the network'} is a {name} of your own, and Pellucid has one: rename yours")
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return {"type": name, "fields": {k: _packed(v, _under(path, k), arrays) for k, v in fields.items()}}
+        return {"type": name, "fields": {k: _packed(v, joined(path, k), arrays) for k, v in fields.items()}}
     if type(value) in (tuple, list):
         return {type(value).__name__: [_packed(item, f"{path}[{i}]", arrays) for i, item in enumerate(value)]}
     if type(value) is dict and all(isinstance(key, str) for key in value):
-        return {"dict": {key: _packed(item, _under(path, key), arrays) for key, item in value.items()}}
+        return {"dict": {key: _packed(item, joined(path, key), arrays) for key, item in value.items()}}
     if isinstance(value, jax.Array | np.ndarray):
         if path in arrays:
             raise StoreError(f"two arrays have the path {path}: rename a key with a dot or a bracket in it")
@@ -133,10 +133,6 @@ def _packed(value: Any, path: str, arrays: dict[str, Any]) -> Any:
             f"{path} is a function, and a file holds no code: save the rest, and put it back after loading"
         )
     raise StoreError(f"{path} is a {type(value).__name__}, which a file cannot hold")
-
-
-def _under(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
 
 
 def _unpacked(value: Any, path: str, arrays: dict[str, np.ndarray], known: dict[str, type[Layer]]) -> Any:
@@ -155,7 +151,7 @@ def _unpacked(value: Any, path: str, arrays: dict[str, np.ndarray], known: dict[
         case {"list": list(found), **rest} if not rest:
             return items(found)
         case {"dict": dict(found), **rest} if not rest:
-            return {key: _unpacked(item, _under(path, key), arrays, known) for key, item in found.items()}
+            return {key: _unpacked(item, joined(path, key), arrays, known) for key, item in found.items()}
         case {"array": str(name), "shape": list(shape), "dtype": str(dtype), **rest} if not rest and name == path:
             return _array(path, shape, dtype, arrays)
     raise StoreError(f"its structure is broken at {path or 'the top'}")
@@ -167,13 +163,13 @@ def _layer(name: str, fields: dict, path: str, arrays: dict[str, np.ndarray], kn
             f"{path or 'the network'}: {unknown('layer', name, known)} Hand a class of your own in `types`"
         )
     kind = known[name]
-    where = f"{path}.{name}" if path else name
+    where = joined(path, name)
     wanted = [f.name for f in dataclasses.fields(kind)]
     if extra := [field for field in fields if field not in wanted]:
         raise StoreError(f"{where}: {str(unknown('field', extra[0], wanted)).removesuffix('.')}")
     if missing := [field for field in wanted if field not in fields]:
         raise StoreError(f"{where} lacks {', '.join(missing)}")
-    values = {field: _unpacked(fields[field], _under(path, field), arrays, known) for field in wanted}
+    values = {field: _unpacked(fields[field], joined(path, field), arrays, known) for field in wanted}
     for field, hint in _hints(kind).items():
         if field in values and not _fits(values[field], hint):
             raise StoreError(f"{where}.{field} must be {hint}, got a {type(values[field]).__name__}")

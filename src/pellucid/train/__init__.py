@@ -3,7 +3,7 @@
 from ._bundled import BUNDLED, bundled
 from ._columns import Column, Preprocess
 from ._data import Block, Data, open_data
-from ._evaluate import Evaluation, evaluate, metrics, outputs, probabilities, true_names
+from ._evaluate import Evaluation, by_chunks, chunks, evaluate, log_losses, metrics, outputs, probabilities, true_names
 from ._files import ARRAYS, find, read_arrays, read_table, table
 from ._fit import Watcher, epoch_from_json, fit
 from ._forms import Form
@@ -36,12 +36,15 @@ __all__ = [
     "Watcher",
     "at_every_step",
     "bundled",
+    "by_chunks",
+    "chunks",
     "epoch_from_json",
     "evaluate",
     "find",
     "fit",
     "is_image",
     "lengths_of",
+    "log_losses",
     "metrics",
     "open_data",
     "outputs",

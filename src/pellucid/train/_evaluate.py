@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import Any
 
 import jax
@@ -9,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import DataError
-from ..layers import Sequences
+from ..layers import counted
 from ..losses import Loss
 from ..module import Layer
 from ..records import Record
@@ -45,9 +47,8 @@ class Evaluation(Record):
 def forward(net: Layer, x: jax.Array) -> jax.Array:
     """The output at inference; where sequences end, NaN in place of an answer at every step."""
     z = net(unit(x))
-    if not isinstance(z, Sequences):
-        return z
-    return jnp.where(z.mask.reshape(*z.mask.shape, *[1] * (z.values.ndim - 2)), z.values, jnp.nan)
+    counts = counted(z)
+    return z if counts is None else jnp.where(counts, z.values, jnp.nan)
 
 
 @partial(jax.jit, static_argnames="loss")
@@ -60,18 +61,22 @@ def linked(loss: Loss, z: jax.Array) -> jax.Array:
     return loss.predict(z)
 
 
-def chunks(rows: int, most: int = CHUNK) -> list[tuple[int, int, int]]:
-    """(start, stop, padded size) of each chunk; sizes are powers of two, so that few shapes are ever compiled."""
-    bounds = [(start, min(start + most, rows)) for start in range(0, rows, most)]
-    return [(a, b, most if rows > most else 1 << (b - a - 1).bit_length()) for a, b in bounds]
+def chunks(x: np.ndarray, numbers: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:
+    """Rows in parts of at most 4,096, or of so many numbers: where each lies, and the part, filled up to its size.
+
+    Sizes are powers of two, so that few shapes are ever compiled.
+    """
+    few = CHUNK if numbers is None else max(FEWEST, numbers // max(prod(x.shape[1:]), 1))
+    most = 1 << (min(CHUNK, few).bit_length() - 1)
+    size = min(most, 1 << (len(x) - 1).bit_length())
+    for start in range(0, len(x), most):
+        part = slice(start, min(start + most, len(x)))
+        yield part, filled(x[part], size)
 
 
-def rows_at_a_time(x: np.ndarray) -> int:
-    """A power of two; fewer of large rows."""
-    if x.ndim < 3:
-        return CHUNK
-    numbers = NUMBERS[min(x.ndim, 4)]
-    return min(CHUNK, max(FEWEST, 1 << (numbers // max(x[0].size, 1)).bit_length() >> 1))
+def by_chunks(function: Callable[[np.ndarray], Any], x: np.ndarray, numbers: int | None = None) -> np.ndarray:
+    """What a function makes of all rows, a chunk at a time."""
+    return np.concatenate([np.asarray(function(rows))[: part.stop - part.start] for part, rows in chunks(x, numbers)])
 
 
 def filled(rows: np.ndarray, size: int) -> np.ndarray:
@@ -84,26 +89,22 @@ def outputs(net: Layer, x: np.ndarray) -> np.ndarray:
     if not len(x):
         raise DataError("There are no rows to predict.")
     x = np.asarray(x)
-    parts = [
-        np.asarray(forward(net, filled(x[a:b], size)))[: b - a] for a, b, size in chunks(len(x), rows_at_a_time(x))
-    ]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return by_chunks(lambda rows: forward(net, rows), x, NUMBERS.get(min(x.ndim, 4)))
 
 
 def predicted(loss: Loss, z: np.ndarray) -> np.ndarray:
     """The loss's link applied to the network's outputs: probabilities, means, signs."""
-    parts = [np.asarray(linked(loss, filled(z[a:b], size)))[: b - a] for a, b, size in chunks(len(z))]
-    return np.concatenate(parts)
+    return by_chunks(lambda rows: linked(loss, rows), z)
 
 
 def mean_loss(loss: Loss, z: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float:
     """The loss over all rows, from the network's outputs."""
     weights = np.ones(len(z), np.float32) if weights is None else np.asarray(weights, np.float32)
     total = 0.0
-    for a, b, size in chunks(len(z)):
-        w = np.zeros(size, np.float32)
-        w[: b - a] = weights[a:b]
-        total += float(total_loss(loss, *(filled(v[a:b], size) for v in (z, y)), w))
+    for part, rows in chunks(z):
+        w = np.zeros(len(rows), np.float32)
+        w[: part.stop - part.start] = weights[part]
+        total += float(total_loss(loss, rows, filled(y[part], len(rows)), w))
     return total / max(float(weights.sum()), 1e-30)
 
 
@@ -157,10 +158,15 @@ def metrics(
             "balanced_accuracy": float(np.mean([hit[truth == c].mean() for c in present])),
         }
         if score is not None:
-            own = score[np.arange(len(truth)), np.searchsorted(np.array(classes), truth)]
-            found["log_loss"] = float(-np.log(np.maximum(own, 1e-15)).mean())
+            found["log_loss"] = float(log_losses(truth, score, classes).mean())
         return found
     error = np.asarray(prediction, float) - np.asarray(truth, float)
     spread = float(np.square(truth - np.mean(truth, 0)).sum())
     r2 = 1 - float(np.square(error).sum()) / spread if spread else float("nan")
     return {"r2": r2, "mae": float(np.abs(error).mean()), "rmse": float(np.sqrt(np.square(error).mean()))}
+
+
+def log_losses(truth: np.ndarray, score: np.ndarray, classes: tuple[Any, ...]) -> np.ndarray:
+    """−log p of each row's true class."""
+    own = score[np.arange(len(truth)), np.searchsorted(np.array(classes), truth)]
+    return -np.log(np.maximum(own, 1e-15))

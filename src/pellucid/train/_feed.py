@@ -11,6 +11,7 @@ import numpy as np
 from jax import Array
 
 from ._data import Block, Data, joined
+from ._evaluate import filled
 from ._settings import Settings
 
 GATHERED_BYTES = 64 * 2**20  # rows are taken into order this much at a time
@@ -73,7 +74,9 @@ class Feed:
                 continue
             self.settings.loss.check(block.y, self.outputs)
             order = self.order(epoch, number, len(block.x))
-            yield self.part(*self.on_device(padded(block, self.part_rows)), order)
+            # Filled up to the same shape, so that nothing compiles twice.
+            whole = block.each(lambda part: filled(part, self.part_rows))
+            yield self.part(*self.on_device(whole), order)
 
     def order(self, epoch: int, number: int, count: int) -> np.ndarray:
         # NumPy's permutation: the device's own sorts twice and was measured at twice the whole training step.
@@ -94,11 +97,6 @@ class Feed:
             jnp.asarray(block.y),
             None if weights is None else jnp.asarray(weights, jnp.float32),
         )
-
-
-def padded(block: Block, rows: int) -> Block:
-    """The block with its rows repeated up to a fixed number: shapes stay the same, so nothing compiles twice."""
-    return block if len(block.x) == rows else block.each(lambda part: np.resize(part, (rows, *part.shape[1:])))
 
 
 def rebuffered(blocks: Iterator[Block], rows: int) -> Iterator[Block]:

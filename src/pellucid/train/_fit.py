@@ -249,9 +249,11 @@ class Trainer:
         step = int(state.step)
         key = jax.random.fold_in(self.key, step)
         x, y = unit(segment.x[rows]), segment.y[rows]
-        path, pass_, sentence = first_not_finite(state.net, self.settings.loss, x, y, jnp.asarray(weights), key)
-        message = f"Training stopped in epoch {len(self.history) + 1}, step {step + 1}: {sentence}. {advice(self.rate)}"
-        self.problem = NonFinite(path, pass_, len(self.history) + 1, step + 1, message)
+        numbers = None if self.data.train_index is None else self.data.train_index[rows]
+        fault = first_not_finite(state.net, self.settings.loss, x, y, jnp.asarray(weights), key, numbers)
+        epoch, cure = len(self.history) + 1, fault.cure or advice(self.rate)
+        message = f"Training stopped in epoch {epoch}, step {step + 1}: {fault.sentence}. {cure}"
+        self.problem = NonFinite(fault.path, fault.pass_, epoch, step + 1, message)
         self.state = state
 
     def find_rate(self) -> None:

@@ -1,50 +1,77 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from ..backprop import backpropagate, tapped, traces, untapped
-from ..layers import Masking
+from ..backprop import backpropagate, places, tapped, traces, untapped
+from ..layers import Embedding, Masking
 from ..losses import Loss
 from ..module import Layer, parameters, walk
 
+NAMED = 5  # numbers without a row
 
-def first_not_finite(net: Layer, loss: Loss, x: Any, y: Any, weights: Any, key: Array | None) -> tuple[str, str, str]:
-    """The layer where a number first stopped being finite in this pass: its path, which pass, and a sentence."""
+
+class Fault(NamedTuple):
+    """Where a number first stopped being finite: the layer's path, which pass, and what happened; what to do about it
+    where that is not for the learning rate to mend."""
+
+    path: str
+    pass_: str
+    sentence: str
+    cure: str = ""
+
+
+def first_not_finite(
+    net: Layer, loss: Loss, x: Any, y: Any, weights: Any, key: Array | None, numbers: np.ndarray | None = None
+) -> Fault:
+    """The layer where a number first stops being finite in this pass; `numbers` are those of the rows in the data."""
     net = jax.tree.map(jnp.asarray, net)
     for path, array in parameters(net).items():
         if not finite(array):
-            return path, "forward", f"the parameter {path} is not finite before the step"
+            return Fault(path, "forward", f"the parameter {path} is not finite before the step")
     padded = any(isinstance(layer, Masking) for _, layer in walk(net))
     if not finite(x) and not padded:
-        return "input", "forward", "the inputs hold NaN or infinite numbers"
+        return Fault("input", "forward", "the inputs hold NaN or infinite numbers")
     result = backpropagate(tapped(net), loss, x, y, weights=weights, key=key)
-    seen = traces(result.dnet)
+    seen, leaves = traces(result.dnet), {place.at: place.layer for place in places(net)}
     for path, trace in seen.items():
         if not finite(trace.y):
+            if isinstance(layer := leaves[path], Embedding):
+                return without_row(path, layer, np.asarray(trace.x), numbers)
             size = jnp.abs(jnp.where(jnp.isfinite(trace.y), trace.y, 0)).max()
-            return (
-                path,
-                "forward",
-                f"the output of {path} is not finite (its inputs are; the largest finite output is {size:.3g})",
-            )
+            what = f"the output of {path} is not finite (its inputs are; the largest finite output is {size:.3g})"
+            return Fault(path, "forward", what)
     if not bool(jnp.isfinite(result.loss)):
         size = float(jnp.abs(result.output).max())
-        return "loss", "loss", f"the loss {loss.name} of finite outputs up to {size:.3g} is not finite"
+        return Fault("loss", "loss", f"the loss {loss.name} of finite outputs up to {size:.3g} is not finite")
     for path, trace in reversed(seen.items()):
         if not finite(trace.dx):
-            return path, "backward", f"the blame that {path} hands down is not finite (the blame it was given is)"
+            what = f"the blame that {path} hands down is not finite (the blame it was given is)"
+            return Fault(path, "backward", what)
     for path, gradient in parameters(untapped(result.dnet, net)).items():
         if not finite(gradient):
-            return path, "backward", f"the gradient of {path} is not finite"
-    return (
-        "",
-        "step",
-        "the pass is finite, and the optimizer's step takes a weight beyond what float32 holds",
-    )
+            return Fault(path, "backward", f"the gradient of {path} is not finite")
+    return Fault("", "step", "the pass is finite, and the optimizer's step takes a weight beyond what float32 holds")
+
+
+def without_row(path: str, layer: Embedding, x: Any, numbers: np.ndarray | None) -> Fault:
+    """An embedding was given numbers that it has no row for."""
+    found = {}  # in order, each once
+    for place in map(tuple, np.argwhere(~np.asarray(layer.knows(jnp.asarray(x))))):
+        value, where = x[place], "" if numbers is None else f" in row {numbers[place[0]]}"
+        found[np.format_float_positional(value, trim="-") + where] = None
+    named, more = ", ".join([*found][:NAMED]), len(found) - NAMED
+    if more > 0:
+        named += f" and {more:,} more"
+    if numbers is not None:
+        named += " (the first row is 0)"
+    known = f"{path or 'the Embedding'} has a row for each whole number from 0 to {len(layer.weight) - 1}"
+    cure = "Correct these numbers, or give the Embedding a row for each."
+    return Fault(path, "forward", f"{known}, and was given {named}", cure)
 
 
 def finite(tree: Any) -> bool:
