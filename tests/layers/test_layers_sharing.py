@@ -94,6 +94,13 @@ def test_the_nearest_convolution_is_the_mean_and_no_other_is_nearer():
         np.testing.assert_allclose(found.largest, abs(rows - best).max(), rtol=1e-12)
 
 
+def test_equal_kernels_at_many_places_are_shared_without_any_error():
+    conv = Conv2d.create(1, 8, 3, key=KEY)
+    found = share(unshare(conv, (1, 32, 32, 1)))
+    assert found.error == 0
+    np.testing.assert_array_equal(found.conv.weight, conv.weight)
+
+
 def test_what_cannot_be_unshared_or_shared_is_refused():
     with pytest.raises(SettingError, match=r"unshare wants a Conv1d or Conv2d, got a Conv3d\."):
         unshare(Conv3d.create(1, 1, 1, key=KEY), (1, 2, 2, 2, 1))

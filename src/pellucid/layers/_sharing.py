@@ -67,7 +67,9 @@ def share(local: Local) -> Shared:
         raise SettingError(f"share wants a LocallyConnected1d or LocallyConnected2d, got a {type(local).__name__}.")
     places = tuple(range(len(local.stride)))
     held = [array for array in (local.weight, local.bias) if array is not None]
-    means = [array.mean(places) for array in held]
+    # Each mean from one of the values, so that kernels that are all equal have exactly themselves as their mean.
+    first = (0,) * len(places)
+    means = [array[first] + (array - array[first]).mean(places) for array in held]
     apart = jnp.concatenate([(array - mean).ravel() for array, mean in zip(held, means, strict=True)])
     whole = jnp.concatenate([array.ravel() for array in held])
     norm = jnp.linalg.norm(whole)
