@@ -210,14 +210,3 @@ def test_an_impossible_setting_is_refused(make, words):
 def test_a_shape_that_does_not_fit_is_refused(make, words):
     with pytest.raises(ShapeError, match=words):
         make()
-
-
-def test_one_core_and_several_give_the_same_convolution(monkeypatch):
-    rng = np.random.default_rng(0)
-    x, kernel = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((4, 6, 5, 3), (3, 2, 3, 4)))
-    at = Slide((1, 2), ((1, 1), (0, 1)), (1, 1), 1)
-    found = []
-    for n in (1, 2):
-        monkeypatch.setattr(_lowering, "cores", lambda n=n: n)
-        found.append(_lowering.slide.__wrapped__(x, kernel, at))
-    np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-5)

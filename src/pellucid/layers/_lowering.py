@@ -131,8 +131,7 @@ def slide(x: Array, kernel: Array, at: Slide) -> Array:
 
     def some(rows: Array) -> Array:
         if not depthwise(kernel.shape, at):
-            several = cores() > 1 and at.groups == 1
-            return product_of_windows(rows, kernel, at) if several else convolve(rows, kernel, at)
+            return convolve(rows, kernel, at)
         taps = kernel.reshape(-1, n_out)
         return sum_of(s * tap for s, tap in zip(windows(repeated(rows, n_out), size, at), taps, strict=True))
 
@@ -140,14 +139,8 @@ def slide(x: Array, kernel: Array, at: Slide) -> Array:
     return by_parts(some, x, count)
 
 
-def product_of_windows(x: Array, kernel: Array, at: Slide) -> Array:
-    *size, _, n_out = kernel.shape
-    seen = jnp.concatenate(windows(x, tuple(size), at), -1)
-    return (seen.reshape(-1, seen.shape[-1]) @ kernel.reshape(-1, n_out)).reshape(*seen.shape[:-1], n_out)
-
-
 def cores() -> int:
-    """How many cores this process may use. The compiler's convolution of a few rows uses one, a product all."""
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
