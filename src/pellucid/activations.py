@@ -21,7 +21,8 @@ class Curve:
     """One activation: `value(x, **settings)` and `derivative(x, y, **settings)`, where y is the value at x.
 
     `kinks` are the points where the slope may jump; there the derivative is the one `jax.vjp` gives for `value`.
-    `lipschitz(**settings)` bounds the steepness: no two points are joined by a steeper line.
+    `lipschitz(**settings)` bounds the steepness: no two points are joined by a steeper line. Where the curve is made of
+    straight pieces, `pieces(**settings)` are their slopes and offsets, one more than there are kinks.
 
     Example:
         >>> relu = curve("relu")
@@ -36,8 +37,12 @@ class Curve:
     lipschitz: Callable[..., float]
     source: str
     kinks: tuple[float, ...] = ()
-    piecewise_linear: bool = False
+    pieces: Callable[..., tuple[tuple[float, float], ...]] | None = None
     settings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def piecewise_linear(self) -> bool:
+        return self.pieces is not None
 
 
 def curve(name: str) -> Curve:
@@ -52,6 +57,10 @@ def curve(name: str) -> Curve:
 
 def at_most(bound: float) -> Callable[..., float]:
     return lambda **settings: bound
+
+
+def straight(*pieces: tuple[float, float]) -> Callable[..., tuple[tuple[float, float], ...]]:
+    return lambda **settings: pieces
 
 
 def relu_slope(x, y):
@@ -132,7 +141,7 @@ ROWS = (
         value=lambda x: x,
         derivative=lambda x, y: jnp.ones_like(x),
         lipschitz=at_most(1.0),
-        piecewise_linear=True,
+        pieces=straight((1.0, 0.0)),
         source="the linear unit: Widrow and Hoff, 1960",
     ),
     Curve(
@@ -142,7 +151,7 @@ ROWS = (
         derivative=relu_slope,
         lipschitz=at_most(1.0),
         kinks=(0.0,),
-        piecewise_linear=True,
+        pieces=straight((0.0, 0.0), (1.0, 0.0)),
         source="Nair and Hinton, 2010",
     ),
     Curve(
@@ -152,7 +161,7 @@ ROWS = (
         derivative=leaky_relu_slope,
         lipschitz=lambda slope=0.01: max(1.0, abs(slope)),
         kinks=(0.0,),
-        piecewise_linear=True,
+        pieces=lambda slope=0.01: ((slope, 0.0), (1.0, 0.0)),
         settings=MappingProxyType({"slope": 0.01}),
         source="Maas, Hannun and Ng, 2013",
     ),
@@ -246,7 +255,7 @@ ROWS = (
         derivative=hard_tanh_slope,
         lipschitz=at_most(1.0),
         kinks=(-1.0, 1.0),
-        piecewise_linear=True,
+        pieces=straight((0.0, -1.0), (1.0, 0.0), (0.0, 1.0)),
         source="Collobert, 2004",
     ),
     Curve(
@@ -256,7 +265,7 @@ ROWS = (
         derivative=hard_sigmoid_slope,
         lipschitz=at_most(1 / 6),
         kinks=(-3.0, 3.0),
-        piecewise_linear=True,
+        pieces=straight((0.0, 0.0), (1 / 6, 0.5), (0.0, 1.0)),
         source="Howard, Sandler, Chu and others, 2019",
     ),
     Curve(
@@ -266,7 +275,7 @@ ROWS = (
         derivative=relu6_slope,
         lipschitz=at_most(1.0),
         kinks=(0.0, 6.0),
-        piecewise_linear=True,
+        pieces=straight((0.0, 0.0), (1.0, 0.0), (0.0, 6.0)),
         source="Krizhevsky, 2010",
     ),
     Curve(
@@ -276,7 +285,7 @@ ROWS = (
         derivative=lambda x, y: jnp.sign(x),
         lipschitz=at_most(1.0),
         kinks=(0.0,),
-        piecewise_linear=True,
+        pieces=straight((-1.0, 0.0), (1.0, 0.0)),
         source="Jarrett, Kavukcuoglu, Ranzato and LeCun, 2009",
     ),
 )

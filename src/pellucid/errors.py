@@ -4,6 +4,7 @@ PellucidError
 ├── ShapeError      an array of the wrong shape met a layer
 ├── DataError       the table, the labels or the file cannot be learned from as it is
 ├── SettingError    an unknown name or an impossible value of a setting
+├── GeometryError   a network, or a place in its input space, that has no exact geometry
 └── StoreError      a file that cannot be written, or cannot be trusted when read
 """
 
@@ -40,6 +41,10 @@ class DataError(PellucidError, ValueError):
 
 class SettingError(PellucidError, ValueError):
     """An unknown name or an impossible value of a setting."""
+
+
+class GeometryError(PellucidError, ValueError):
+    """A network, or a place in its input space, that has no exact geometry; or an answer that is too large."""
 
 
 class StoreError(PellucidError, OSError):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox
 import jax
 from jax import Array
+
+if TYPE_CHECKING:
+    from .affine import Lowering
 
 
 def static(**settings: Any) -> Any:
@@ -44,6 +47,13 @@ class Layer(equinox.Module):
     @abstractmethod
     def backward(self, saved: Any, dy: Any) -> tuple[Any, Any]:
         """`(saved, dL/dy) -> (dL/dx, dL/dlayer)`."""
+
+    def lower(self, at: Lowering, x: Any) -> Any:
+        """What the layer is at inference as a piecewise-affine map, written down with `at`; x and the result are `Value`.
+
+        Raises: GeometryError where the layer is not piecewise linear, as here unless it says what it is.
+        """
+        raise at.refuse(self)
 
     def __call__(self, x: Any) -> Any:
         """The output at inference."""

@@ -1,6 +1,6 @@
 """The parts networks are made of: each with its `forward` and its own `backward`."""
 
-from ._activation import Activation, LogSoftmax, Softmax
+from ._activation import Activation, LogSoftmax, PReLU, Softmax
 from ._attention import MultiHeadAttention, attention_weights
 from ._augment import GaussianNoise, RandomFlip, RandomShift
 from ._bidirectional import Bidirectional
@@ -64,6 +64,7 @@ __all__ = [
     "Masking",
     "MaxPool",
     "MultiHeadAttention",
+    "PReLU",
     "Pad",
     "Parallel",
     "PlainDropout",

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from math import prod
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from ..activations import curve
+from ..affine import Lowering, Value, as_float
 from ..errors import unknown
 from ..module import Layer, static
 from ..shapes import expect
@@ -40,6 +44,45 @@ class Activation(Layer):
 
     def backward(self, saved: tuple[Array, Array], dy: Array) -> tuple[Array, Activation]:
         return curve(self.name).derivative(*saved, **dict(self.settings)) * dy, self
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        row = curve(self.name)
+        if row.pieces is None:
+            raise at.refuse(self, f" with {self.name}")
+        return at.bend(x, row.kinks, row.pieces(**dict(self.settings))) if row.kinks else x
+
+
+class PReLU(Layer):
+    """A ReLU that learns how much of the negative side it lets through: `y = x if x ≥ 0 else a x`.
+
+    Shapes: x (..., n) -> y (the same); slope (n,), one for each channel, or (1,), one for all.
+    Blame:  dx = dy where x ≥ 0, else a dy;  da = Σ dy x over x < 0.
+    Raises: ShapeError where x does not end in n channels.
+    Source: He, Zhang, Ren and Sun 2015, Delving deep into rectifiers, eq. 1.
+    Example:
+        >>> PReLU.create(1)(jnp.array([[-1.0, 2.0]])).tolist()
+        [[-0.25, 2.0]]
+    """
+
+    slope: Array
+
+    @classmethod
+    def create(cls, n: int = 1, *, slope: float = 0.25) -> PReLU:
+        return cls(jnp.full(n, slope))
+
+    def forward(self, x: Array, *, key: Array | None = None) -> tuple[Array, Array]:
+        n = self.slope.shape[0]
+        expect(self, x, ("...", "channels" if n == 1 else n))
+        return jnp.where(x >= 0, x, self.slope * x), x
+
+    def backward(self, saved: Array, dy: Array) -> tuple[Array, PReLU]:
+        below = jnp.where(saved < 0, dy * saved, 0)
+        axes = tuple(range(saved.ndim if self.slope.shape[0] == 1 else saved.ndim - 1))
+        return jnp.where(saved >= 0, dy, self.slope * dy), PReLU(below.sum(axes).reshape(self.slope.shape))
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        slope = np.resize(as_float(self.slope), prod(x.shape))
+        return at.bend(x, [0.0], [(slope, 0.0), (1.0, 0.0)])
 
 
 class Softmax(Layer):

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from ..affine import Lowering, Value
 from ..errors import SettingError, ShapeError, unknown
 from ..module import Layer, static
 from ..shapes import expect, words
@@ -58,6 +59,9 @@ class RandomShift(Layer):
         steps, counts = saved
         return self.moved(where(counts, dy), -steps), self
 
+    def lower(self, at: Lowering, x: Value) -> Value:
+        return x
+
     def moved(self, x: Array, steps: Array) -> Array:
         for axis, step in zip(self.axes, steps, strict=True):
             x = shifted(x, AXES[axis], step)
@@ -95,6 +99,9 @@ class RandomFlip(Layer):
     def backward(self, saved: Array | None, dy: Array) -> tuple[Array, RandomFlip]:
         return dy if saved is None else self.mirrored(dy, saved), self
 
+    def lower(self, at: Lowering, x: Value) -> Value:
+        return x
+
     def mirrored(self, x: Array, flips: Array) -> Array:
         return jnp.where(flips, jnp.flip(x, AXES[self.axis]), x)
 
@@ -125,6 +132,9 @@ class GaussianNoise(Layer):
 
     def backward(self, saved: Array | None, dy: Array) -> tuple[Array, GaussianNoise]:
         return where(saved, dy), self
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        return x
 
 
 def shifted(x: Array, axis: int, steps: Array) -> Array:

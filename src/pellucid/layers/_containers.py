@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from ..affine import Lowering, Value
 from ..errors import SettingError, ShapeError, unknown
 from ..module import Layer, static, subkey
 from ..shapes import located, words
@@ -42,6 +43,12 @@ class Sequential(Layer):
             blames.append(dlayer)
         return dy, Sequential(reversed(blames))
 
+    def lower(self, at: Lowering, x: Any) -> Any:
+        for i, layer in enumerate(self.layers):
+            with at.inside(f"layers[{i}]"):
+                x = layer.lower(at, x)
+        return x
+
 
 class Residual(Layer):
     """What the layer adds to its input: `y = x + f(x)`.
@@ -68,6 +75,10 @@ class Residual(Layer):
     def backward(self, saved, dy):
         dx, dlayer = self.layer.backward(saved, dy)
         return dx + dy, Residual(dlayer)
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        with at.inside("layer"):
+            return at.add([x, self.layer.lower(at, x)])
 
 
 class Parallel(Layer):
@@ -108,6 +119,13 @@ class Parallel(Layer):
         blames = [layer.backward(kept, d) for layer, kept, d in zip(self.layers, parts, dys, strict=True)]
         return sum_of([dx for dx, _ in blames]), Parallel([dlayer for _, dlayer in blames], self.join)
 
+    def lower(self, at: Lowering, x: Value) -> Value:
+        parts = []
+        for i, layer in enumerate(self.layers):
+            with at.inside(f"layers[{i}]"):
+                parts.append(layer.lower(at, x))
+        return JOINS[self.join]().lower(at, tuple(parts))
+
 
 class Add(Layer):
     """The sum of several inputs: `y = x_1 + x_2 + …`, for a Graph.
@@ -123,6 +141,9 @@ class Add(Layer):
 
     def backward(self, saved, dy):
         return (dy,) * len(saved), self
+
+    def lower(self, at: Lowering, x: tuple[Value, ...]) -> Value:
+        return at.add(x)
 
 
 class Concat(Layer):
@@ -143,6 +164,9 @@ class Concat(Layer):
             parts.append(dy[..., start : start + part.shape[-1]])
             start += part.shape[-1]
         return tuple(parts), self
+
+    def lower(self, at: Lowering, x: tuple[Value, ...]) -> Value:
+        return at.join(x)
 
 
 JOINS = {"concat": Concat, "sum": Add}

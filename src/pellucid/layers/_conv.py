@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
+import jax
 from jax import Array
 
+from ..affine import Lowering, Value
 from ..errors import SettingError, ShapeError, unknown
 from ..initializers import Initializer, glorot_uniform, zeros
 from ..module import Layer, static
 from ..shapes import expect, words
-from ._lowering import Slide, convolution, input_blame, kernel_blame
+from ._lowering import Slide, convolution, index_of, input_blame, kernel_blame
 from ._windows import Sizes, Window, check_fits, each, sizes
 
 Padding = str | int | tuple[int | tuple[int, int], ...]
@@ -75,6 +77,12 @@ class Convolution(Layer):
         return dx, type(self)(
             dweight, None if self.bias is None else dbias, self.stride, self.padding, self.dilation, self.groups
         )
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        size = self.weight.shape[: self.axes]
+        index, places = index_of(x.shape[:-1], size, slide_over(self, one_of(x)))
+        weight = self.weight.reshape(-1, *self.weight.shape[-2:])
+        return at.windows(x, index, weight, self.bias, places, self.groups)
 
 
 class Conv1d(Convolution):
@@ -163,6 +171,11 @@ def slide_over(layer: Any, x: Any) -> Slide:
     along = zip(x.shape[1:-1], reach, layer.stride, padding, strict=True)
     check_fits(layer, x, [Window(i, n, r, s, *pair) for i, (n, r, s, pair) in enumerate(along, 1)])
     return Slide(layer.stride, padding, layer.dilation, layer.groups)
+
+
+def one_of(x: Value) -> jax.ShapeDtypeStruct:
+    """A single example of a lowered network's value, as the checks of a layer want it."""
+    return jax.ShapeDtypeStruct((1, *x.shape), "float32")
 
 
 def same(n: int, reach: int, stride: int) -> tuple[int, int]:

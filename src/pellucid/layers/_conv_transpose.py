@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import ClassVar, Self
 
+import numpy as np
 from jax import Array
 
+from ..affine import Lowering, Value
 from ..errors import SettingError, ShapeError
 from ..initializers import Initializer, glorot_uniform, zeros
 from ..module import Layer, static
 from ..shapes import expect, words
-from ._conv import AXES, grouped, kernel_shape, per_axis
-from ._lowering import Slide, convolution, input_blame, kernel_blame, swapped
+from ._conv import AXES, grouped, kernel_shape, one_of, per_axis
+from ._lowering import Slide, convolution, index_of, input_blame, kernel_blame, swapped
 from ._sums import summed
 from ._windows import Sizes
 
@@ -79,6 +82,15 @@ class TransposedConvolution(Layer):
         return dx, type(self)(
             dweight, dbias, self.stride, self.padding, self.output_padding, self.dilation, self.groups
         )
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        back, shape = slide_back(self, one_of(x))
+        reached, _ = index_of(shape[1:-1], self.weight.shape[: self.axes], back)  # by each tap from each place of x
+        index = np.full((prod(shape[1:-1]), reached.shape[1]), -1)
+        for tap, places in enumerate(reached.T):
+            index[places[places >= 0], tap] = np.flatnonzero(places >= 0)
+        weight = self.weight.reshape(-1, *self.weight.shape[-2:])
+        return at.windows(x, index, weight, self.bias, shape[1:-1], self.groups)
 
 
 class ConvTranspose1d(TransposedConvolution):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from jax import Array
 
+from ..affine import Lowering, Value
 from ..errors import SettingError
 from ..initializers import Initializer, glorot_uniform, zeros
 from ..module import Layer
@@ -44,3 +45,6 @@ class Dense(Layer):
     def backward(self, saved: Array, dy: Array) -> tuple[Array, Dense]:
         x, rows = saved.reshape(-1, saved.shape[-1]), dy.reshape(-1, dy.shape[-1])
         return dy @ self.weight.T, Dense(x.T @ rows, None if self.bias is None else rows.sum(0))
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        return at.matrix(x, self.weight, self.bias)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from ..affine import Lowering, Value
 from ..errors import SettingError
 from ..module import Layer, static
 from ..shapes import expect
@@ -30,6 +31,9 @@ class Dropout(Layer):
 
     def backward(self, saved: Array | None, dy: Array) -> tuple[Array, Dropout]:
         return dy if saved is None else dy * saved, self
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        return x
 
 
 class ChannelDropout(Layer):
@@ -58,6 +62,9 @@ class ChannelDropout(Layer):
     def backward(self, saved: Array | None, dy: Array) -> tuple[Array, ChannelDropout]:
         return dy if saved is None else dy * saved, self
 
+    def lower(self, at: Lowering, x: Value) -> Value:
+        return x
+
 
 class PlainDropout(Layer):
     """Dropout without the rescaling, for contrast: `y = x · mask`; tested, the output is 1 / (1 − p) times too large.
@@ -77,6 +84,9 @@ class PlainDropout(Layer):
 
     def backward(self, saved: Array | None, dy: Array) -> tuple[Array, PlainDropout]:
         return dy if saved is None else dy * saved, self
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        return x
 
 
 def masked(

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from math import prod
+
 from jax import Array
 
+from ..affine import Lowering, Value
 from ..module import Layer
 from ..shapes import expect
 
@@ -21,3 +24,6 @@ class Flatten(Layer):
 
     def backward(self, saved: Array, dy: Array) -> tuple[Array, Flatten]:
         return dy.reshape(saved.shape), self
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        return at.reshape(x, (prod(x.shape),))

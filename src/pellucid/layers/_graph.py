@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from jax import Array
 
+from ..affine import Lowering, Value
 from ..errors import SettingError, unknown
 from ..module import Layer, static, subkey
 from ..shapes import located
@@ -62,6 +63,14 @@ class Graph(Layer):
                 blame.setdefault(source, []).append(part)
         dlayers = {name: sum_of(blames[name]) for name in self.layers}
         return sum_of(blame[INPUT]), Graph(dlayers, self.nodes)
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        values = {INPUT: x}
+        for node, name, inputs in self.nodes:
+            given = values[inputs[0]] if len(inputs) == 1 else tuple(values[source] for source in inputs)
+            with at.inside(f"layers.{name}"):
+                values[node] = self.layers[name].lower(at, given)
+        return values[self.nodes[-1][0]]
 
     def unshared(self) -> Graph:
         """The same function with a layer of its own for every node, named as the node."""

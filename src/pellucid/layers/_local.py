@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from ..affine import Lowering, Value
 from ..errors import ShapeError
 from ..initializers import Initializer, glorot_uniform, zeros
 from ..module import Layer, static
 from ..shapes import words
-from ._conv import AXES, Padding, Pairs, kernel_shape, per_axis, per_side, slide_over
-from ._lowering import Slide, spread, windows
+from ._conv import AXES, Padding, Pairs, kernel_shape, one_of, per_axis, per_side, slide_over
+from ._lowering import Slide, index_of, spread, windows
 from ._windows import Sizes
 
 
@@ -83,6 +84,14 @@ class Local(Layer):
         dx = spread([dseen[..., k, :] for k in range(prod(size))], size, at, x.shape)
         dbias = None if self.bias is None else dy.sum(0)
         return dx, type(self)(dweight, dbias, self.stride, self.padding, self.dilation)
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        over = slide_over(self, one_of(x))
+        check_places(self, one_of(x), over)
+        index, places = index_of(x.shape[:-1], self.weight.shape[self.axes : -2], over)
+        weight = self.weight.reshape(*index.shape, *self.weight.shape[-2:])
+        bias = None if self.bias is None else self.bias.reshape(len(index), -1)
+        return at.windows(x, index, weight, bias, places)
 
 
 class LocallyConnected1d(Local):

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from ._sums import summed
@@ -241,6 +242,13 @@ def windows(x: Array, size: Shape, at: Slide) -> list[Array]:
         stop = [a + (m - 1) * s + 1 for a, (m, s) in zip(start, along, strict=True)]
         found.append(lax.slice(x, (0, *start, 0), (x.shape[0], *stop, x.shape[-1]), (1, *at.stride, 1)))
     return found
+
+
+def index_of(shape: Shape, size: Shape, at: Slide) -> tuple[np.ndarray, Shape]:
+    """Which place of the input each tap of the kernel sees, (places, taps), −1 around it; and the places' own shape."""
+    numbered = np.arange(1, prod(shape) + 1, dtype=np.int32).reshape(1, *shape, 1)
+    seen = [np.asarray(tap)[0, ..., 0] for tap in windows(numbered, size, at)]
+    return np.stack([tap.reshape(-1) for tap in seen], 1) - 1, seen[0].shape
 
 
 def spread(parts: Iterable[Array], size: Shape, at: Slide, shape: Shape) -> Array:

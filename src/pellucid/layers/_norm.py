@@ -7,8 +7,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
+from ..affine import Lowering, Value, as_float
 from ..errors import SettingError, ShapeError
 from ..module import Layer, running, static
 from ..shapes import expect, words
@@ -85,6 +87,12 @@ class BatchNorm(Layer):
         dx = affine(standard.scale * d, self.weight, None)
         dweight, dbias = (None if a is None else b.reshape(-1) for a, b in ((self.weight, along), (self.bias, total)))
         return dx, BatchNorm(dweight, dbias, dmean, dvariance, self.momentum, self.epsilon)
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        scale = 1 / np.sqrt(as_float(self.variance) + self.epsilon)
+        scale = scale if self.weight is None else scale * as_float(self.weight)
+        shift = -as_float(self.mean) * scale
+        return at.scale(x, scale, shift if self.bias is None else shift + as_float(self.bias))
 
 
 class LayerNorm(Layer):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
+from ..affine import Lowering, Value
 from ..errors import SettingError, ShapeError, unknown
 from ..module import Layer, static
 from ..shapes import words
+from ._conv import one_of
 from ._windows import Sizes, each, sizes, spatial
 
 Widths = int | tuple[int | tuple[int, int], ...]
@@ -73,6 +77,15 @@ class Pad(Layer):
             dy = jnp.moveaxis(d, 0, axis)
         return dy, self
 
+    def lower(self, at: Lowering, x: Value) -> Value:
+        units = np.arange(prod(x.shape)).reshape(x.shape)
+        margins = [*self.margins(one_of(x)), (0, 0)]
+        if self.mode == "constant":
+            index = np.pad(units, margins, constant_values=-1)
+            return at.select(x, index, index.shape, self.value)
+        index = np.pad(units, margins, mode=self.mode)
+        return at.select(x, index, index.shape)
+
 
 class Upsample(Layer):
     """Every place becomes `factor` places: `y[i] = x[⌊i / factor⌋]`, or between the centres of two of them.
@@ -112,6 +125,12 @@ class Upsample(Layer):
             dy = jnp.moveaxis(coarser(d.reshape(-1, factor, *d.shape[1:])), 0, axis)
         return dy, self
 
+    def lower(self, at: Lowering, x: Value) -> Value:
+        factors = each(self.factor, spatial(self, one_of(x), self.factor))
+        return at.along(
+            x, [finer_matrix(n, factor, self.mode) for n, factor in zip(x.shape[:-1], factors, strict=True)]
+        )
+
 
 def copies(x: Array, factor: int) -> Array:
     """`factor` times each place, (n, ...) -> (n, factor, ...)."""
@@ -138,6 +157,14 @@ def shares(factor: int, x: Array) -> tuple[Array, Array, Array]:
     """What the place before, the old place itself and the place behind give to each of the new places."""
     behind = ((jnp.arange(factor, dtype=x.dtype) + 0.5) / factor - 0.5).reshape(-1, *(1,) * (x.ndim - 1))
     return jnp.maximum(-behind, 0), 1 - abs(behind), jnp.maximum(behind, 0)
+
+
+def finer_matrix(n: int, factor: int, mode: str) -> np.ndarray:
+    """Upsampling along one axis of length n as a matrix, (n · factor, n)."""
+    if mode == "nearest":
+        return np.repeat(np.eye(n), factor, 0)
+    at = np.clip((np.arange(n * factor) + 0.5) / factor - 0.5, 0, n - 1)
+    return np.maximum(1 - abs(at[:, None] - np.arange(n)), 0)
 
 
 WAYS = {"nearest": (copies, sum_of_copies), "linear": (between_centres, sum_of_shares)}

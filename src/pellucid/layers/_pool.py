@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
+from math import prod
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
+from ..affine import Lowering, Value
 from ..errors import SettingError
 from ..module import Layer, static
 from ..shapes import expect
+from ._conv import one_of
 from ._sequences import counted, values_of, where
 from ._sums import summed
 from ._windows import Sizes, Window, check_fits, each, sizes, spatial
@@ -52,6 +55,14 @@ class MaxPool(Layer):
             dy = spread(dy, window, winner)
         return dy, self
 
+    def lower(self, at: Lowering, x: Value) -> Value:
+        channels = np.arange(prod(x.shape)).reshape(1, *x.shape)
+        taps = [channels + 1]  # so that 0 is a place outside
+        for window in windows(self, channels):
+            taps = [part for tap in taps for part in places(tap, window, 0)]
+        index = np.stack([np.asarray(tap)[0] for tap in taps], -1) - 1
+        return at.largest(x, index.reshape(-1, len(taps)), index.shape[:-1])
+
 
 class AvgPool(Layer):
     """The mean of each window: `y = (1/n) Σ over the window of x`.
@@ -88,6 +99,9 @@ class AvgPool(Layer):
             dy = spread(dy * self.share(window, saved), window)
         return dy, self
 
+    def lower(self, at: Lowering, x: Value) -> Value:
+        return at.along(x, [means(window, self.count_padding) for window in windows(self, one_of(x))])
+
     def share(self, window: Window, x: Array) -> Any:
         """1/n for every window along one axis."""
         if self.count_padding or not window.before:
@@ -111,7 +125,7 @@ class GlobalAveragePool(Layer):
         values, counts = values_and_counts(self, x)
         axes = tuple(range(1, values.ndim - 1))
         if counts is None:
-            share = 1 / math.prod(values.shape[1:-1])
+            share = 1 / prod(values.shape[1:-1])
             return summed(values, axes).reshape(len(values), -1) * share, (values, share)
         share = counts / jnp.maximum(counts.sum(axes, values.dtype, keepdims=True), 1)
         return summed(where(counts, values) * share, axes).reshape(len(values), -1), (values, share)
@@ -119,6 +133,10 @@ class GlobalAveragePool(Layer):
     def backward(self, saved: tuple[Array, Any], dy: Array) -> tuple[Array, GlobalAveragePool]:
         x, share = saved
         return jnp.broadcast_to(jnp.expand_dims(dy, tuple(range(1, x.ndim - 1))) * share, x.shape), self
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        mean = at.along(x, [np.full((1, n), 1 / n) for n in x.shape[:-1]])
+        return at.reshape(mean, x.shape[-1:])
 
 
 class GlobalMaxPool(Layer):
@@ -149,8 +167,11 @@ class GlobalMaxPool(Layer):
 
     def backward(self, saved: tuple[Array, Array], dy: Array) -> tuple[Array, GlobalMaxPool]:
         x, winner = saved
-        place = jnp.arange(math.prod(x.shape[1:-1]))[:, None]
+        place = jnp.arange(prod(x.shape[1:-1]))[:, None]
         return jnp.where(place == winner, dy[:, None], 0).reshape(x.shape), self
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        return at.largest(x, np.arange(prod(x.shape)).reshape(-1, x.shape[-1]).T, x.shape[-1:])
 
 
 class AdaptiveAveragePool(Layer):
@@ -182,6 +203,10 @@ class AdaptiveAveragePool(Layer):
                 dx = dx.at[a:b].add(part / (b - a))
             dy = jnp.moveaxis(dx, 0, axis)
         return dy, self
+
+    def lower(self, at: Lowering, x: Value) -> Value:
+        along = zip(x.shape[:-1], each(self.size, spatial(self, one_of(x), self.size)), strict=True)
+        return at.along(x, [rows_of(n, bins(n, size)) for n, size in along])
 
 
 def pooled(who: str, size: Sizes, stride: Sizes | None, padding: Sizes) -> tuple[Sizes, Sizes | None, Sizes]:
@@ -256,6 +281,21 @@ def spread(dy: Array, window: Window, winner: Array | None = None) -> Array:
         dx = dx + jnp.where(chose, block(dy, strides), 0)
     dx = dx.reshape(*dy.shape[:axis], window.blocks * step, *dy.shape[axis + 1 :])
     return lax.slice_in_dim(dx, window.before, window.before + window.n, 1, axis)
+
+
+def means(window: Window, count_padding: bool) -> np.ndarray:
+    """Mean pooling along one axis as a matrix, (places, n)."""
+    starts = np.arange(window.positions) * window.stride - window.before
+    parts = [(max(a, 0), min(a + window.size, window.n)) for a in starts]
+    return rows_of(window.n, parts, window.size if count_padding else None)
+
+
+def rows_of(n: int, parts: list[tuple[int, int]], count: int | None = None) -> np.ndarray:
+    """The means of these parts of an axis as a matrix; `count` divides in place of each part's own length."""
+    matrix = np.zeros((len(parts), n))
+    for row, (a, b) in zip(matrix, parts, strict=True):
+        row[a:b] = 1 / (count or b - a)
+    return matrix
 
 
 def values_and_counts(layer: Layer, x: Any) -> tuple[Array, Array | None]:

@@ -1,0 +1,349 @@
+"""A convex polygon in a plane, cut by one bend of a network after the other into the regions it is linear in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..affine import Bend
+from ..errors import GeometryError
+from . import _kernels as kernels
+from ._exact import Exact, Point, crossing, point_of
+from ._flow import Flow, Stage, advance, bounds
+from ._network import Network
+
+LOOSE = 1e-5  # a vertex whose place on its segment is no better known than this is placed by exact arithmetic
+ROWS, FACES, EDGES = 2048, 1024, 8192  # how many of each are worked on at a time
+Report = Callable[[int, int, int], None]  # bend, of how many, faces so far
+
+
+@dataclass
+class Mesh:
+    """A planar subdivision into convex faces.
+
+    Every vertex but the corners lies between two others, `between`, where a line crosses: line `cut[v, 1]` of bend
+    `cut[v, 0]`. That is what a vertex *is*; `xy` are its floats, and `error` says how far a value at it may be off, in
+    units of each value's own scale. Edge e runs along line `drawn[e, 1]` of bend `drawn[e, 0]` (−1: the box).
+    The vertices and edges of face f are `vertices[ptr[f]:ptr[f + 1]]`, counterclockwise, and `edges`, each from its
+    vertex to the next. `parents` and `above` say for every bend which face a face was cut from, and which lines it is
+    above.
+    """
+
+    xy: np.ndarray
+    error: np.ndarray
+    between: np.ndarray
+    cut: np.ndarray
+    ends: np.ndarray
+    drawn: np.ndarray
+    ptr: np.ndarray
+    vertices: np.ndarray
+    edges: np.ndarray
+    parents: list[np.ndarray] = field(default_factory=list)
+    above: list[np.ndarray] = field(default_factory=list)
+    signs: int = 0
+    exact: int = 0
+
+    @property
+    def faces(self) -> int:
+        return len(self.ptr) - 1
+
+
+def polygon(corners: np.ndarray) -> Mesh:
+    """One face: the convex polygon with these corners, counterclockwise."""
+    n = len(corners)
+    numbers = np.arange(n)
+    drawn = np.stack([np.full(n, -1), numbers], 1)
+    return Mesh(
+        np.array(corners, float), np.ones(n), np.full((n, 2), -1), np.full((n, 2), -1), np.stack([numbers, (numbers + 1) % n], 1),
+        drawn, np.array([0, n]), numbers.copy(), numbers.copy(),
+    )  # fmt: skip
+
+
+class Cutter:
+    """Cuts a mesh by the bends of a network, stage by stage; the mesh's coordinates are the network's input."""
+
+    def __init__(self, network: Network, mesh: Mesh, threads: int, most: int, report: Report | None = None):
+        self.network, self.mesh, self.threads, self.most, self.report = network, mesh, threads, most, report
+        self.flow, self.exact = Flow(network), Exact(network)
+        self.points: dict[int, Point] = {}
+        self.full = False
+        self.loose = 0
+
+    def run(self) -> np.ndarray:
+        """Cut by all bends; the network's outputs at all vertices."""
+        mesh, flow = self.mesh, self.flow
+        z = advance(flow.first, mesh.xy)
+        largest = abs(mesh.xy).max(0)
+        scale = bounds(flow.first, np.zeros(self.network.n_in), largest)
+        with ThreadPoolExecutor(self.threads) as pool:
+            for i, stage in enumerate(flow.stages):
+                if self.full:
+                    break
+                if self.report:
+                    self.report(i, len(flow.stages), mesh.faces)
+                z, scale = self.stage(i, stage, z, scale, pool)
+        return z
+
+    def each(self, pool: ThreadPoolExecutor, work: Callable[[int, int], Any], count: int, size: int) -> list[Any]:
+        """`work(first, last)` for all parts of a range, in order."""
+        starts = range(0, count, size)
+        if self.threads == 1 or len(starts) < 2:
+            return [work(i, min(i + size, count)) for i in starts]
+        return list(pool.map(lambda i: work(i, min(i + size, count)), starts))
+
+    def stage(
+        self, number: int, stage: Stage, z: np.ndarray, scale: np.ndarray, pool: ThreadPoolExecutor
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Cut by one bend; the rows of all vertices before the next, and their scale."""
+        mesh, bend, n = self.mesh, stage.bend, stage.widths[0]
+        if not mesh.faces:
+            return z, scale
+        pos, neg = self.signs(number, bend, z, n, scale, pool)
+        edges = self.edges(number, bend, z, n, scale, pos, neg, pool)
+        faces = self.faces(number, bend, z, n, scale, edges, pool)
+        after = bounds(stage, scale, abs(z).max(0))
+        z = self.next_rows(number, stage, z, n, scale, edges, faces, pool)
+        return z, after
+
+    def signs(
+        self, number: int, bend: Bend, z: np.ndarray, n: int, scale: np.ndarray, pool: ThreadPoolExecutor
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """On which side of every line every vertex lies, as bits."""
+        mesh = self.mesh
+        words = -(-n * len(bend.kinks) // 64)
+        pos, neg = (np.zeros((len(z), words), np.uint64) for _ in range(2))
+        open_ = self.each(
+            pool,
+            lambda a, b: kernels.signs(z, n, bend.kinks, scale, mesh.error, pos, neg, a, b),
+            len(z),
+            ROWS,
+        )
+        mesh.signs += len(z) * n * len(bend.kinks)
+        for v, line in np.concatenate(open_).tolist():
+            sign = self.exact.sign(self.point(v), number, line % n, line // n)
+            mesh.exact += 1
+            if sign:
+                (pos if sign > 0 else neg)[v, line >> 6] |= np.uint64(1 << (line & 63))
+        return pos, neg
+
+    def edges(self, number: int, bend: Bend, z: Any, n: int, scale: Any, pos: Any, neg: Any, pool: Any) -> EdgeCuts:
+        """Where the lines cross the edges."""
+        mesh = self.mesh
+        known = np.zeros((0, 5), np.int64)
+
+        def work(a: int, b: int) -> Any:
+            seen = known
+            while True:
+                found = kernels.cut_edges(a, b, mesh.ends, pos, neg, z, n, bend.kinks, scale, mesh.error, seen)
+                if not len(found[-1]):
+                    return found
+                seen = np.concatenate([seen, self.ordered(number, n, found[-1])])
+
+        parts = self.each(pool, work, len(mesh.ends), EDGES)
+        counts, line, t, error, slack, p, q = (np.concatenate([part[i] for part in parts]) for i in range(7))
+        start = np.concatenate([[0], np.cumsum(counts)])
+        edge = np.repeat(np.arange(len(counts)), counts)
+        return EdgeCuts(
+            start, mesh.ends[edge, 0], mesh.ends[edge, 1], line, t, slack, np.concatenate([mesh.error, error]),
+            np.concatenate([pos, p]), np.concatenate([neg, q]),
+        )  # fmt: skip
+
+    def ordered(self, number: int, n: int, asked: np.ndarray) -> np.ndarray:
+        """The exact order of two lines along a segment, for each (a, b, line, line) asked: −1, 0 or 1."""
+        answers = np.empty((len(asked), 5), np.int64)
+        answers[:, :4] = asked
+        for row in answers:
+            a, b, k, m = row[:4].tolist()
+            row[4] = self.order(number, n, self.point(a), self.point(b), k, m)
+        self.mesh.exact += len(asked)
+        return answers
+
+    def order(self, number: int, n: int, a: Point, b: Point, k: int, m: int) -> int:
+        (ka, kb), (ma, mb) = ([self.exact.kinked(p, number, i % n, i // n) for p in (a, b)] for i in (k, m))
+        # t = |f(a)| / (|f(a)| + |f(b)|) of both, over common denominators.
+        ka, kb = abs(ka[0]) * kb[1], abs(kb[0]) * ka[1]
+        ma, mb = abs(ma[0]) * mb[1], abs(mb[0]) * ma[1]
+        difference = ka * (ma + mb) - ma * (ka + kb)
+        return (difference > 0) - (difference < 0)
+
+    def faces(self, number: int, bend: Bend, z: Any, n: int, scale: Any, edges: EdgeCuts, pool: Any) -> FaceCuts:
+        """Cut every face by the lines that cross it, and put the new mesh together but for its new vertices' places."""
+        mesh = self.mesh
+        self.edge_cuts, self.old = edges, len(z)
+        self.number, self.n = number, n
+
+        def work(a: int, b: int) -> list[Any]:
+            numbers, found = np.arange(a, b), []
+            seen = np.zeros((0, 5), np.int64)
+            for _ in range(100):
+                part = kernels.cut_faces(
+                    0, len(numbers), numbers, mesh.ptr, mesh.vertices, mesh.edges, mesh.ends, edges.start, edges.pos,
+                    edges.neg, z, n, bend.kinks, scale, edges.error, edges.u, edges.v, edges.t, seen,
+                )  # fmt: skip
+                found.append(part[:3])
+                if not len(part[4]):
+                    return found
+                numbers = part[4]
+                seen = np.concatenate([seen, self.ordered(number, n, part[3])])
+            raise GeometryError(
+                "The order of some lines could not be told even exactly. This is a mistake in Pellucid, not yours."
+            )
+
+        found = [part for parts in self.each(pool, work, mesh.faces, FACES) for part in parts]
+        return self.put_together(number, found, edges)
+
+    def put_together(self, number: int, found: list[Any], edges: EdgeCuts) -> FaceCuts:
+        mesh, old = self.mesh, self.old
+        on_edges = len(edges.u)
+        split = edges.start[-1] + len(mesh.ends)
+        first_vertex = old + on_edges + np.cumsum([0, *(len(v[0]) for _, v, _ in found)])
+        first_edge = split + np.cumsum([0, *(len(e[0]) for _, _, e in found)])
+
+        def renumbered(parts: list[np.ndarray], firsts: np.ndarray) -> np.ndarray:
+            for part, start in zip(parts, firsts, strict=False):
+                part[part >= kernels.NEW] += start - kernels.NEW
+            return np.concatenate(parts)
+
+        vertices = renumbered([f[1] for f, _, _ in found], first_vertex)
+        face_edges = renumbered([f[2] for f, _, _ in found], first_edge)
+        ea, eb = (renumbered([e[i] for _, _, e in found], first_vertex) for i in (0, 1))
+        eline = np.concatenate([e[2] for _, _, e in found])
+        wa, wb, wline, wt, slack = (np.concatenate([v[i] for _, v, _ in found]) for i in range(5))
+        # The old edges in their pieces.
+        counts = np.diff(edges.start)
+        ends = np.empty((split, 2), np.int64)
+        firsts = edges.start[:-1] + np.arange(len(counts))
+        ends[firsts, 0] = mesh.ends[:, 0]
+        ends[firsts + counts, 1] = mesh.ends[:, 1]
+        inner = np.delete(np.arange(split), firsts)  # the pieces that begin at a new vertex
+        ends[inner, 0] = old + np.arange(on_edges)
+        ends[inner - 1, 1] = old + np.arange(on_edges)
+        drawn = np.repeat(mesh.drawn, counts + 1, 0)
+        sizes = np.concatenate([f[0] for f, _, _ in found])
+        mesh.ends = np.concatenate([ends, np.stack([ea, eb], 1)])
+        mesh.drawn = np.concatenate([drawn, np.stack([np.full(len(eline), number), eline], 1)])
+        mesh.ptr = np.concatenate([[0], np.cumsum(sizes)])
+        mesh.vertices, mesh.edges = vertices, face_edges
+        mesh.parents.append(np.concatenate([f[3] for f, _, _ in found]))
+        mesh.above.append(np.concatenate([f[4] for f, _, _ in found]))
+        line = np.concatenate([edges.line, wline])
+        mesh.between = np.concatenate([mesh.between, np.stack([edges.u, edges.v], 1), np.stack([wa, wb], 1)])
+        mesh.cut = np.concatenate([mesh.cut, np.stack([np.full(len(line), number), line], 1)])
+        if mesh.faces > self.most:
+            self.full = True
+        return FaceCuts(wa, wb, wt, slack, line)
+
+    def next_rows(
+        self, number: int, stage: Stage, z: Any, n: int, scale: Any, edges: EdgeCuts, faces: FaceCuts, pool: Any
+    ) -> np.ndarray:
+        """The rows of all vertices before the next bend; on the way the new vertices' places and errors."""
+        mesh, old, new = self.mesh, len(z), len(faces.line)
+        error = np.concatenate([edges.error, np.empty(len(faces.a))])
+        xy = np.concatenate([mesh.xy, np.empty((new, 2))])
+        between = mesh.between
+        on_edges = slice(old, old + len(edges.u))
+        lerp(xy, on_edges, between, edges.t)
+        lerp(xy, slice(on_edges.stop, old + new), between, faces.t)
+        ends = between[old:]
+        slack = np.concatenate([edges.slack, faces.slack]) / edges.error[ends].max(1)
+        loose = np.flatnonzero(slack > LOOSE)
+        for v in old + loose:
+            *place, q = self.point(int(v))
+            xy[v] = [c / q for c in place]
+        self.loose += len(loose)
+        width = sum(self.network.width(i) for i in stage.wanted)
+        out = np.empty((old + new, width))
+
+        def fresh(a: int, b: int) -> None:
+            rows = np.empty((b - a, z.shape[1]))
+            kernels.rows(
+                a, b, z, edges.u, edges.v, edges.t, faces.a, faces.b, faces.t, faces.slack, faces.line, n,
+                stage.bend.kinks, scale, error, rows,
+            )  # fmt: skip
+            for v in loose[np.searchsorted(loose, a) : np.searchsorted(loose, b)]:
+                rows[v - a], error[old + v] = self.afresh(number, xy[old + v]), 4.0
+                rows[v - a, faces.line[v] % n] = stage.bend.kinks[faces.line[v] // n]
+            out[old + a : old + b] = advance(stage, rows)
+
+        def known(a: int, b: int) -> None:
+            out[a:b] = advance(stage, z[a:b])
+
+        self.each(pool, fresh, new, ROWS)
+        self.each(pool, known, old, ROWS)
+        mesh.xy, mesh.error = xy, error
+        return out
+
+    def afresh(self, number: int, xy: np.ndarray) -> np.ndarray:
+        """The row of a point before a bend, from the start."""
+        z = advance(self.flow.first, xy[None])
+        for stage in self.flow.stages[:number]:
+            z = advance(stage, z)
+        return z[0]
+
+    def point(self, v: int) -> Point:
+        """A vertex as an exact point."""
+        if v not in self.points:
+            mesh = self.mesh
+            if v >= self.old_vertices:
+                i = v - self.old_vertices
+                u, w, bend, line = (
+                    int(self.edge_cuts.u[i]),
+                    int(self.edge_cuts.v[i]),
+                    self.number,
+                    int(self.edge_cuts.line[i]),
+                )
+                n = self.n
+            else:
+                u, w = mesh.between[v].tolist()
+                bend, line = mesh.cut[v].tolist()
+                if u < 0:
+                    self.points[v] = point_of(mesh.xy[v])
+                    return self.points[v]
+                n = self.flow.stages[bend].widths[0]
+            a, b = self.point(u), self.point(w)
+            at = [self.exact.kinked(p, bend, line % n, line // n) for p in (a, b)]
+            self.points[v] = crossing(a, b, *at)
+        return self.points[v]
+
+    @property
+    def old_vertices(self) -> int:
+        """How many vertices the mesh knows by their lines; behind them come those on edges that are being cut."""
+        return len(self.mesh.between)
+
+
+@dataclass
+class EdgeCuts:
+    """The new vertices on edges: those of edge e are `start[e] … start[e + 1]`, each at t ± slack between u and v.
+
+    `error`, `pos` and `neg` are of the old vertices and behind them of these.
+    """
+
+    start: np.ndarray
+    u: np.ndarray
+    v: np.ndarray
+    line: np.ndarray
+    t: np.ndarray
+    slack: np.ndarray
+    error: np.ndarray
+    pos: np.ndarray
+    neg: np.ndarray
+
+
+@dataclass
+class FaceCuts:
+    """The new vertices inside faces, each at t ± slack between a and b; `line` is of all new vertices, on edges first."""
+
+    a: np.ndarray
+    b: np.ndarray
+    t: np.ndarray
+    slack: np.ndarray
+    line: np.ndarray
+
+
+def lerp(xy: np.ndarray, part: slice, between: np.ndarray, t: np.ndarray) -> None:
+    a, b = xy[between[part, 0]], xy[between[part, 1]]
+    xy[part] = a + t[:, None] * (b - a)

@@ -1,0 +1,157 @@
+"""Exact arithmetic for the few signs that float64 leaves open.
+
+float64 weights are fractions whose denominators are powers of two, so what a network makes of a rational point is a
+rational number, and its sign can be told without any rounding. A point is `(X / Q, Y / Q)` in whole numbers; a value
+behind step i of the network is `N / (Q · 2^shift[i])`, so that sums and products need whole numbers only.
+"""
+
+from __future__ import annotations
+
+from math import gcd
+from operator import mul
+from typing import Any
+
+import numpy as np
+
+from ..affine import Add, Bend, Join
+from ._network import Network
+
+Point = tuple[int, ...]  # numerators of the coordinates, then the denominator they share
+
+
+class Exact:
+    """What a network makes of rational points; every unit is computed when it is asked for, once for each point."""
+
+    def __init__(self, network: Network):
+        self.network = network
+        self.shifts = [0]
+        self.rows: dict[tuple[int, int], Any] = {}
+        self.values: dict[Point, dict[tuple[int, int], int]] = {}
+        self.asked = 0
+        for step in network.steps:
+            before = max(self.shifts[number] for number in step.inputs)
+            self.shifts.append(before + (0 if isinstance(step.operator, Add | Join) else bits(step.operator)))
+        self.bend_inputs = [step.inputs[0] for step in network.bends]
+
+    def known(self, point: Point) -> dict[tuple[int, int], int]:
+        if len(self.values) > 4096:
+            self.values.clear()
+        return self.values.setdefault(point, {})
+
+    def value(self, point: Point, number: int, unit: int) -> tuple[int, int]:
+        """One unit of a value, as a numerator and a denominator above 0."""
+        n = self.numerator(point, self.known(point), number, unit)
+        return n, point[-1] << self.shifts[number]
+
+    def kinked(self, point: Point, bend: int, unit: int, kink: int) -> tuple[int, int]:
+        """How far a unit is above one of its kinks, as a numerator and a denominator above 0."""
+        self.asked += 1
+        n, d = self.value(point, self.bend_inputs[bend], unit)
+        a, b = float(self.network.bends[bend].operator.kinks[kink]).as_integer_ratio()
+        return n * b - a * d, d * b
+
+    def sign(self, point: Point, bend: int, unit: int, kink: int) -> int:
+        n, _ = self.kinked(point, bend, unit, kink)
+        return (n > 0) - (n < 0)
+
+    def numerator(self, point: Point, known: dict[tuple[int, int], int], number: int, unit: int) -> int:
+        """The numerator of a unit over `Q · 2^shift`."""
+        if number == 0:
+            return point[unit]
+        if (number, unit) in known:
+            return known[number, unit]
+        step = self.network.steps[number - 1]
+        shift = self.shifts[number]
+        match step.operator:
+            case Add():
+                n = sum(self.numerator(point, known, i, unit) << (shift - self.shifts[i]) for i in step.inputs)
+            case Join():
+                i, place = step.inputs[0], unit
+                for i in step.inputs:
+                    if place < self.network.width(i):
+                        break
+                    place -= self.network.width(i)
+                n = self.numerator(point, known, i, place) << (shift - self.shifts[i])
+            case Bend() as bend:
+                n = self.bent(point, known, step.inputs[0], unit, bend, shift)
+            case _:
+                i = step.inputs[0]
+                inputs, weights, bias = self.row(number, unit)
+                n = bias * point[-1] << self.shifts[i]
+                if len(inputs) == self.network.width(i):  # all of them, as every unit of the layer asks
+                    n += sum(map(mul, self.vector(point, known, i), weights))
+                else:
+                    n += sum(self.numerator(point, known, i, j) * w for j, w in zip(inputs, weights, strict=True))
+        known[number, unit] = n
+        return n
+
+    def vector(self, point: Point, known: Any, number: int) -> list[int]:
+        """The numerators of all units of a value."""
+        key = number, -1
+        if key not in known:
+            known[key] = [self.numerator(point, known, number, j) for j in range(self.network.width(number))]
+        return known[key]
+
+    def bent(self, point: Point, known: Any, number: int, unit: int, bend: Bend, shift: int) -> int:
+        n, d = self.numerator(point, known, number, unit), point[-1] << self.shifts[number]
+        piece = 0
+        for kink in bend.kinks:
+            a, b = float(kink).as_integer_ratio()
+            piece += n * b > a * d
+        scale = shift - self.shifts[number]
+        slope, offset = (
+            whole(float(table[piece] if table.ndim == 1 else table[piece, unit]), scale)
+            for table in (bend.slopes, bend.offsets)
+        )
+        return n * slope + offset * d
+
+    def row(self, number: int, unit: int) -> tuple[list[int], list[int], int]:
+        """A unit's inputs, and its weights and bias as whole numbers."""
+        if (number, unit) not in self.rows:
+            step = self.network.steps[number - 1]
+            scale = self.shifts[number] - self.shifts[step.inputs[0]]
+            inputs, weights, bias = step.operator.row(unit)
+            here = np.ones(len(weights), bool) if len(weights) == self.network.width(step.inputs[0]) else weights != 0
+            self.rows[number, unit] = (
+                inputs[here].tolist(), [whole(w, scale) for w in weights[here].tolist()], whole(bias, scale)
+            )  # fmt: skip
+        return self.rows[number, unit]
+
+
+def bits(operator: Any) -> int:
+    """By which power of two all numbers of an operator become whole."""
+    arrays = [getattr(array, "data", array) if hasattr(array, "indptr") else array for array in vars(operator).values()]
+    numbers = [np.ravel(a) for a in arrays if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+    most = 0
+    for array in numbers:
+        mantissa, exponent = np.frexp(array[array != 0])
+        whole = (mantissa * 2.0**53).astype(np.int64)
+        trailing = np.log2((whole & -whole).astype(float)).astype(int)  # zeros at the end, which need no place
+        most = max(most, int((53 - exponent - trailing).max(initial=0)))
+    return most
+
+
+def whole(number: float, shift: int) -> int:
+    """`number · 2^shift`, which is a whole number."""
+    a, b = number.as_integer_ratio()
+    return (a << shift) // b
+
+
+def point_of(coordinates: Any) -> Point:
+    """A float64 point as a rational one."""
+    ratios = [float(c).as_integer_ratio() for c in coordinates]
+    q = max(b for _, b in ratios)
+    return *(a * (q // b) for a, b in ratios), q
+
+
+def crossing(u: Point, v: Point, at_u: tuple[int, int], at_v: tuple[int, int]) -> Point:
+    """The point between u and v where a function is 0 that is `at_u` at u and `at_v`, of the other sign, at v."""
+    a, b = abs(at_u[0]) * at_v[1], abs(at_v[0]) * at_u[1]  # |f(u)| and |f(v)| over a common denominator
+    w = (b * x * v[-1] + a * y * u[-1] for x, y in zip(u[:-1], v[:-1], strict=True))
+    q = (a + b) * u[-1] * v[-1]
+    return reduced((*w, q))
+
+
+def reduced(point: Point) -> Point:
+    divisor = gcd(*point)
+    return tuple(a // divisor for a in point)
