@@ -6,9 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import activations, errors, initializers, layers, losses
+    from . import activations, errors, geometry, initializers, layers, losses
     from ._api import fit, load, open_run, runs, save, with_data, write_report
     from .backprop import blame, summary, unit_variance
+    from .geometry import explain
     from .insight import attention, dropout_scale, filters, gates, neuron, signal
     from .layers import mlp
     from .module import parameters
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "_api": ("fit", "load", "open_run", "runs", "save", "with_data", "write_report"),
     "backprop": ("blame", "summary", "unit_variance"),
+    "geometry": ("explain",),
     "insight": ("attention", "dropout_scale", "filters", "gates", "neuron", "signal"),
     "layers": ("mlp",),
     "module": ("parameters",),
 }
-_MODULES = ("activations", "errors", "initializers", "layers", "losses")
+_MODULES = ("activations", "errors", "geometry", "initializers", "layers", "losses")
 
 __version__ = "0.1.0"
 __all__ = [
@@ -29,9 +31,11 @@ __all__ = [
     "blame",
     "dropout_scale",
     "errors",
+    "explain",
     "filters",
     "fit",
     "gates",
+    "geometry",
     "initializers",
     "layers",
     "load",

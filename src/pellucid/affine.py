@@ -142,6 +142,11 @@ class Sparse:
     def terms(self) -> int:
         return int(np.diff(self.matrix.indptr).max(initial=1))
 
+    @cached_property
+    def simple(self) -> bool:
+        """Whether each unit is one number, or the difference of two."""
+        return self.terms <= 2 and bool((abs(self.matrix.data) == 1).all()) and not self.bias.any()
+
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.linear(x) + self.bias
 
@@ -190,7 +195,9 @@ class Bend:
 
     @staticmethod
     def of_piece(table: np.ndarray, piece: np.ndarray) -> np.ndarray:
-        return table[piece] if table.ndim == 1 else np.take_along_axis(table[:, None], piece[None], 0)[0]
+        if table.ndim == 1:
+            return table[piece]
+        return np.take_along_axis(table if piece.ndim == 1 else table[:, None], piece[None], 0)[0]
 
     @cached_property
     def is_relu(self) -> bool:

@@ -7,7 +7,7 @@ import os
 import click
 
 from . import __version__
-from ._commands import _ask, _runs, _train
+from ._commands import _ask, _geometry, _runs, _train
 from ._commands._command import command, epilog
 
 EXAMPLES = (
@@ -50,6 +50,16 @@ command(main, "pellucid evaluate last", "pellucid evaluate last new.csv --json")
 command(main, "pellucid blame last --row 12", "pellucid blame last --row 0 --parameter layers[0].weight")(_ask.blame)
 command(main, "pellucid summary last", "pellucid summary model.safetensors --shape 1,64")(_ask.summary)
 command(main, "pellucid neuron last layers[0] 3", "pellucid neuron last layers[0] 3 --out unit.png")(_ask.neuron)
+command(
+    main,
+    "pellucid regions last",
+    "pellucid regions last --out regions.html",
+    "pellucid regions last --rows 3,70,120 --kind slope --out slice.png",
+    "pellucid regions net.safetensors --box=-1,1,-1,1 --out regions.json",
+)(_geometry.regions)
+command(
+    main, "pellucid explain last --row 12", "pellucid explain last --row 0 --data new.csv --out why.png --json"
+)(_geometry.explain)
 command(main, "pellucid report last", "pellucid report last --out story.html")(_ask.report)
 command(main, "pellucid runs", "pellucid runs --limit 5 --json")(_runs.runs)
 command(main, "pellucid show last", "pellucid show runs/20260131-142501-iris-a1b2")(_runs.show)

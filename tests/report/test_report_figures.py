@@ -10,12 +10,17 @@ from matplotlib.figure import Figure
 
 from pellucid.backprop import blame
 from pellucid.errors import SettingError
+from pellucid.geometry import along, complex_of, surface_of
 from pellucid.insight import Calibration, Verdict, attention, dropout_scale, filters, gates, signal
 from pellucid.layers import LSTM, Dense, MultiHeadAttention, Residual, Sequential, mlp
 from pellucid.report import figure
 from pellucid.report._figures import FIGURES
 from pellucid.report._svg import svg_of
 from pellucid.train import Evaluation, RangeTest
+
+
+def plane():
+    return complex_of(mlp([2, 4, 3], key=1))
 
 
 def drawings(classified, regressed):
@@ -46,6 +51,14 @@ def drawings(classified, regressed):
         ("Propagation depth", signal(small, np.ones((4, 2)), np.zeros((4, 1)), "mse"), {}),
         ("DropoutScale ratio", dropout_scale(small, np.ones((4, 2)), passes=9), {}),
         ("Gates strip", gates(LSTM.create(2, 3, key=jax.random.key(0)), np.ones((1, 4, 2))), {}),
+        *((f"Complex {kind}", plane(), {"kind": kind}) for kind in ("regions", "slope", "pattern", "layer")),
+        ("Boundary boundary", plane().boundary(), {}),
+        *((f"View {kind}", c.pieces.view, {"kind": kind}) for kind in ("regions", "slope", "pattern", "layer")),
+        ("LinearModels weights", c.pieces.models, {}),
+        ("Explanation bars", c.pieces.explanation, {}),
+        ("Explanation picture", r.pieces.explanation, {"kind": "picture"}),
+        ("Pieces line", along(small, [-1.0, 0.5], [1.0, 0.25]), {}),
+        ("Surface surface", surface_of(mlp([3, 4, 1], key=0), [(-1, 1)] * 3, 0.05), {}),
         ("Attention heads", attention(MultiHeadAttention.create(4, 2, key=jax.random.key(0)), np.ones((1, 3, 4))), {}),
     ]
 

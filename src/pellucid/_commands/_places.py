@@ -38,8 +38,8 @@ class Rows:
         return self.x if self.y is None else self.y
 
 
-def read_rows(path: str, preprocess: Preprocess, *, targets: bool = True) -> Rows:
-    """The rows of a file, a folder of images or a bundled data set, for the network that has this preprocessing.
+def read_rows(path: str, preprocess: Preprocess | None, *, targets: bool = True) -> Rows:
+    """The rows of a file, a folder of images or a bundled data set, for the network that has this preprocessing, or none.
 
     Without `targets`, an image alone will do, and a folder of them without classes.
 
@@ -60,10 +60,10 @@ def read_rows(path: str, preprocess: Preprocess, *, targets: bool = True) -> Row
     return Rows(*read_arrays(found, targets=targets)[:2])
 
 
-def image_rows(place: Path, preprocess: Preprocess, targets: bool) -> Rows:
+def image_rows(place: Path, preprocess: Preprocess | None, targets: bool) -> Rows:
     from ..train import is_image, read_folder, read_images
 
-    shape = preprocess.shape or ()
+    shape = (preprocess and preprocess.shape) or ()
     if len(shape) != 3:
         raise DataError(f"{place.name} holds images, and the network was not trained on images.")
     size, channels = shape[:2], shape[2]

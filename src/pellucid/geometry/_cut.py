@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from ..affine import Bend
+from ..affine import ROUNDING, Bend
 from ..errors import GeometryError
 from . import _kernels as kernels
 from ._exact import Exact, Point, crossing, point_of
-from ._flow import Flow, Stage, advance, bounds
+from ._flow import Flow, Stage, advance, bounds, marked
 from ._network import Network
 
-LOOSE = 1e-5  # a vertex whose place on its segment is no better known than this is placed by exact arithmetic
+LOOSE = 1e-3  # a vertex whose place on its segment is no better known than this is placed by exact arithmetic
 ROWS, FACES, EDGES = 2048, 1024, 8192  # how many of each are worked on at a time
+Rows = tuple[np.ndarray, np.ndarray]  # of the vertices before a bend, and how exactly each column is known (`bounds`)
 Report = Callable[[int, int, int], None]  # bend, of how many, faces so far
 
 
@@ -26,8 +28,9 @@ class Mesh:
     """A planar subdivision into convex faces.
 
     Every vertex but the corners lies between two others, `between`, where a line crosses: line `cut[v, 1]` of bend
-    `cut[v, 0]`. That is what a vertex *is*; `xy` are its floats, and `error` says how far a value at it may be off, in
-    units of each value's own scale. Edge e runs along line `drawn[e, 1]` of bend `drawn[e, 0]` (−1: the box).
+    `cut[v, 0]`. That is what a vertex *is*; `xy` are its floats, `error` says how far a value at it may be off, in
+    units of each value's own scale, at these floats, and `away` how far these are from the
+    vertex. Edge e runs along line `drawn[e, 1]` of bend `drawn[e, 0]` (−1: the box), at most `aside[e]` beside it.
     The vertices and edges of face f are `vertices[ptr[f]:ptr[f + 1]]`, counterclockwise, and `edges`, each from its
     vertex to the next. `parents` and `above` say for every bend which face a face was cut from, and which lines it is
     above.
@@ -35,10 +38,12 @@ class Mesh:
 
     xy: np.ndarray
     error: np.ndarray
+    away: np.ndarray
     between: np.ndarray
     cut: np.ndarray
     ends: np.ndarray
     drawn: np.ndarray
+    aside: np.ndarray
     ptr: np.ndarray
     vertices: np.ndarray
     edges: np.ndarray
@@ -51,6 +56,58 @@ class Mesh:
     def faces(self) -> int:
         return len(self.ptr) - 1
 
+    def sides(self) -> np.ndarray:
+        """The faces left and right of every edge, −1 where there is none."""
+        found = np.full((len(self.ends), 2), -1)
+        kernels.sides(self.ptr, self.vertices, self.edges, self.ends, found)
+        return found
+
+    def areas(self) -> np.ndarray:
+        found = np.empty(self.faces)
+        kernels.areas(self.ptr, self.vertices, self.xy, found)
+        return found
+
+    def mean_of(self, values: np.ndarray) -> np.ndarray:
+        """The mean over each face's vertices of numbers (vertices, n)."""
+        return np.add.reduceat(values[self.vertices], self.ptr[:-1]) / np.diff(self.ptr)[:, None]
+
+    def pieces(self, network: Network, faces: np.ndarray) -> list[np.ndarray]:
+        """Of every bend the pieces that its units are on in these faces, (faces, units)."""
+        found, at = [], np.asarray(faces)
+        for step, parents, above in reversed(list(zip(network.bends, self.parents, self.above, strict=False))):
+            kinks = len(step.operator.kinks)
+            bits = np.unpackbits(above[at].view(np.uint8), axis=1, count=step.width * kinks, bitorder="little")
+            found.append(bits.reshape(len(at), kinks, step.width).sum(1, dtype=np.int8))
+            at = parents[at]
+        return found[::-1]
+
+    def locate(self, points: np.ndarray, box: Any) -> np.ndarray:
+        """The face that holds each point, −1 outside the box."""
+        low, high = (np.array(side, float) for side in zip(*box, strict=True))
+        n = max(1, int(np.sqrt(self.faces / 2)))
+        size = (high - low) / n
+        first, found = kernels.buckets(self.ptr, self.vertices, self.xy, low, size, n)
+        answer = np.full(len(points), -1)
+        kernels.locate(points, first, found, self.ptr, self.vertices, self.xy, low, size, n, answer)
+        answer[((points < low) | (points > high)).any(1)] = -1
+        return answer
+
+    def copy(self) -> Mesh:
+        """Another mesh of the same arrays, to be cut further; cutting makes new arrays."""
+        return replace(self, parents=list(self.parents), above=list(self.above))
+
+
+@contextmanager
+def one_thread_each(threads: int) -> Iterator[None]:
+    """Matrix products stay on their caller's thread, where there are several."""
+    if threads == 1:
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        yield
+
 
 def polygon(corners: np.ndarray) -> Mesh:
     """One face: the convex polygon with these corners, counterclockwise."""
@@ -58,8 +115,8 @@ def polygon(corners: np.ndarray) -> Mesh:
     numbers = np.arange(n)
     drawn = np.stack([np.full(n, -1), numbers], 1)
     return Mesh(
-        np.array(corners, float), np.ones(n), np.full((n, 2), -1), np.full((n, 2), -1), np.stack([numbers, (numbers + 1) % n], 1),
-        drawn, np.array([0, n]), numbers.copy(), numbers.copy(),
+        np.array(corners, float), np.ones(n), np.zeros(n), np.full((n, 2), -1), np.full((n, 2), -1), np.stack([numbers, (numbers + 1) % n], 1),
+        drawn, np.zeros(n), np.array([0, n]), numbers.copy(), numbers.copy(),
     )  # fmt: skip
 
 
@@ -70,23 +127,28 @@ class Cutter:
         self.network, self.mesh, self.threads, self.most, self.report = network, mesh, threads, most, report
         self.flow, self.exact = Flow(network), Exact(network)
         self.points: dict[int, Point] = {}
-        self.full = False
-        self.loose = 0
+        self.done = 0
 
-    def run(self) -> np.ndarray:
-        """Cut by all bends; the network's outputs at all vertices."""
-        mesh, flow = self.mesh, self.flow
-        z = advance(flow.first, mesh.xy)
-        largest = abs(mesh.xy).max(0)
-        scale = bounds(flow.first, np.zeros(self.network.n_in), largest)
-        with ThreadPoolExecutor(self.threads) as pool:
-            for i, stage in enumerate(flow.stages):
-                if self.full:
-                    break
+    def run(self, start: int = 0, rows: Rows | None = None) -> Rows:
+        """Cut by all bends from number `start` on, before which the vertices have these rows.
+
+        Gives back the rows behind the last bend, the network's outputs; or, where there are more than `most` faces,
+        those before the first bend that was left out.
+        """
+        z, scale = rows or self.first_rows()
+        with ThreadPoolExecutor(self.threads) as pool, one_thread_each(self.threads):
+            for self.done in range(start, len(self.flow.stages)):
+                if self.mesh.faces > self.most:
+                    return z, scale
                 if self.report:
-                    self.report(i, len(flow.stages), mesh.faces)
-                z, scale = self.stage(i, stage, z, scale, pool)
-        return z
+                    self.report(self.done, len(self.flow.stages), self.mesh.faces)
+                z, scale = self.stage(self.done, self.flow.stages[self.done], z, scale, pool)
+        self.done = len(self.flow.stages)
+        return z, scale
+
+    def first_rows(self) -> Rows:
+        """The rows of the corners before the first bend."""
+        return first_rows(self.flow.first, self.mesh.xy, np.array([[0.0], [1.0]]).repeat(self.network.n_in, 1))
 
     def each(self, pool: ThreadPoolExecutor, work: Callable[[int, int], Any], count: int, size: int) -> list[Any]:
         """`work(first, last)` for all parts of a range, in order."""
@@ -102,12 +164,13 @@ class Cutter:
         mesh, bend, n = self.mesh, stage.bend, stage.widths[0]
         if not mesh.faces:
             return z, scale
+        before = mesh.error.max(), mesh.away.max()
         pos, neg = self.signs(number, bend, z, n, scale, pool)
         edges = self.edges(number, bend, z, n, scale, pos, neg, pool)
         faces = self.faces(number, bend, z, n, scale, edges, pool)
-        after = bounds(stage, scale, abs(z).max(0))
-        z = self.next_rows(number, stage, z, n, scale, edges, faces, pool)
-        return z, after
+        found = self.next_rows(number, stage, z, n, scale, edges, faces, pool)
+        off = before[0] * scale[0] + before[1] * scale[1]
+        return found, bounds(stage, scale, z, found, off)
 
     def signs(
         self, number: int, bend: Bend, z: np.ndarray, n: int, scale: np.ndarray, pool: ThreadPoolExecutor
@@ -118,7 +181,7 @@ class Cutter:
         pos, neg = (np.zeros((len(z), words), np.uint64) for _ in range(2))
         open_ = self.each(
             pool,
-            lambda a, b: kernels.signs(z, n, bend.kinks, scale, mesh.error, pos, neg, a, b),
+            lambda a, b: kernels.signs(z, n, bend.kinks, *scale, mesh.error, mesh.away, pos, neg, a, b),
             len(z),
             ROWS,
         )
@@ -138,17 +201,19 @@ class Cutter:
         def work(a: int, b: int) -> Any:
             seen = known
             while True:
-                found = kernels.cut_edges(a, b, mesh.ends, pos, neg, z, n, bend.kinks, scale, mesh.error, seen)
+                found = kernels.cut_edges(
+                    a, b, mesh.ends, pos, neg, z, n, bend.kinks, *scale, mesh.error, mesh.xy, mesh.aside, seen
+                )
                 if not len(found[-1]):
                     return found
                 seen = np.concatenate([seen, self.ordered(number, n, found[-1])])
 
         parts = self.each(pool, work, len(mesh.ends), EDGES)
-        counts, line, t, error, slack, p, q = (np.concatenate([part[i] for part in parts]) for i in range(7))
+        counts, line, t, away, slack, p, q = (np.concatenate([part[i] for part in parts]) for i in range(7))
         start = np.concatenate([[0], np.cumsum(counts)])
         edge = np.repeat(np.arange(len(counts)), counts)
         return EdgeCuts(
-            start, mesh.ends[edge, 0], mesh.ends[edge, 1], line, t, slack, np.concatenate([mesh.error, error]),
+            start, mesh.ends[edge, 0], mesh.ends[edge, 1], line, t, slack, away,
             np.concatenate([pos, p]), np.concatenate([neg, q]),
         )  # fmt: skip
 
@@ -182,7 +247,7 @@ class Cutter:
             for _ in range(100):
                 part = kernels.cut_faces(
                     0, len(numbers), numbers, mesh.ptr, mesh.vertices, mesh.edges, mesh.ends, edges.start, edges.pos,
-                    edges.neg, z, n, bend.kinks, scale, edges.error, edges.u, edges.v, edges.t, seen,
+                    edges.neg, z, n, bend.kinks, *scale, mesh.error, mesh.xy, edges.u, edges.v, edges.t, seen,
                 )  # fmt: skip
                 found.append(part[:3])
                 if not len(part[4]):
@@ -212,7 +277,8 @@ class Cutter:
         face_edges = renumbered([f[2] for f, _, _ in found], first_edge)
         ea, eb = (renumbered([e[i] for _, _, e in found], first_vertex) for i in (0, 1))
         eline = np.concatenate([e[2] for _, _, e in found])
-        wa, wb, wline, wt, slack = (np.concatenate([v[i] for _, v, _ in found]) for i in range(5))
+        wa, wb, wline, on, wt, slack, away = (np.concatenate([v[i] for _, v, _ in found]) for i in range(7))
+        easide = np.concatenate([e[3] for _, _, e in found])
         # The old edges in their pieces.
         counts = np.diff(edges.start)
         ends = np.empty((split, 2), np.int64)
@@ -226,6 +292,8 @@ class Cutter:
         sizes = np.concatenate([f[0] for f, _, _ in found])
         mesh.ends = np.concatenate([ends, np.stack([ea, eb], 1)])
         mesh.drawn = np.concatenate([drawn, np.stack([np.full(len(eline), number), eline], 1)])
+        mesh.aside = np.concatenate([np.repeat(mesh.aside, counts + 1), easide])
+        mesh.away = np.concatenate([mesh.away, edges.away, away])
         mesh.ptr = np.concatenate([[0], np.cumsum(sizes)])
         mesh.vertices, mesh.edges = vertices, face_edges
         mesh.parents.append(np.concatenate([f[3] for f, _, _ in found]))
@@ -233,49 +301,54 @@ class Cutter:
         line = np.concatenate([edges.line, wline])
         mesh.between = np.concatenate([mesh.between, np.stack([edges.u, edges.v], 1), np.stack([wa, wb], 1)])
         mesh.cut = np.concatenate([mesh.cut, np.stack([np.full(len(line), number), line], 1)])
-        if mesh.faces > self.most:
-            self.full = True
-        return FaceCuts(wa, wb, wt, slack, line)
+        return FaceCuts(wa, wb, on, wt, slack, line)
 
     def next_rows(
         self, number: int, stage: Stage, z: Any, n: int, scale: Any, edges: EdgeCuts, faces: FaceCuts, pool: Any
     ) -> np.ndarray:
         """The rows of all vertices before the next bend; on the way the new vertices' places and errors."""
         mesh, old, new = self.mesh, len(z), len(faces.line)
-        error = np.concatenate([edges.error, np.empty(len(faces.a))])
+        error = np.concatenate([mesh.error, np.empty(new)])
         xy = np.concatenate([mesh.xy, np.empty((new, 2))])
         between = mesh.between
         on_edges = slice(old, old + len(edges.u))
         lerp(xy, on_edges, between, edges.t)
         lerp(xy, slice(on_edges.stop, old + new), between, faces.t)
-        ends = between[old:]
-        slack = np.concatenate([edges.slack, faces.slack]) / edges.error[ends].max(1)
-        loose = np.flatnonzero(slack > LOOSE)
+        loose = np.flatnonzero(np.concatenate([edges.slack, faces.slack]) > LOOSE)
         for v in old + loose:
             *place, q = self.point(int(v))
             xy[v] = [c / q for c in place]
-        self.loose += len(loose)
+            mesh.away[v] = 4 * ROUNDING * abs(xy[v]).max()
         width = sum(self.network.width(i) for i in stage.wanted)
+        check_memory((old + new) * (width * 8 + self.bits(number + 1) // 4), mesh.faces)
         out = np.empty((old + new, width))
+
+        def off(a: int, b: int) -> np.ndarray:
+            return error[a:b, None] * scale[0, :n] + mesh.away[a:b, None] * scale[1, :n] if stage.pools else error[:0]
 
         def fresh(a: int, b: int) -> None:
             rows = np.empty((b - a, z.shape[1]))
             kernels.rows(
-                a, b, z, edges.u, edges.v, edges.t, faces.a, faces.b, faces.t, faces.slack, faces.line, n,
-                stage.bend.kinks, scale, error, rows,
+                a, b, z, edges.u, edges.v, edges.t, faces.a, faces.b, faces.t, faces.line, faces.on, n, stage.bend.kinks,
+                error, rows,
             )  # fmt: skip
             for v in loose[np.searchsorted(loose, a) : np.searchsorted(loose, b)]:
                 rows[v - a], error[old + v] = self.afresh(number, xy[old + v]), 4.0
-                rows[v - a, faces.line[v] % n] = stage.bend.kinks[faces.line[v] // n]
-            out[old + a : old + b] = advance(stage, rows)
+                rows[v - a, faces.line[v] % n] = stage.bend.kinks[faces.line[v] // n] or -0.0
+            out[old + a : old + b] = marked(stage, rows, off(old + a, old + b))
 
         def known(a: int, b: int) -> None:
-            out[a:b] = advance(stage, z[a:b])
+            out[a:b] = marked(stage, z[a:b], off(a, b))
 
         self.each(pool, fresh, new, ROWS)
         self.each(pool, known, old, ROWS)
         mesh.xy, mesh.error = xy, error
         return out
+
+    def bits(self, number: int) -> int:
+        """How many lines a bend has."""
+        bends = self.network.bends[number : number + 1]
+        return sum(step.width * len(step.operator.kinks) for step in bends)
 
     def afresh(self, number: int, xy: np.ndarray) -> np.ndarray:
         """The row of a point before a bend, from the start."""
@@ -319,7 +392,7 @@ class Cutter:
 class EdgeCuts:
     """The new vertices on edges: those of edge e are `start[e] … start[e + 1]`, each at t ± slack between u and v.
 
-    `error`, `pos` and `neg` are of the old vertices and behind them of these.
+    The vertex may be `away` from there. `pos` and `neg` are of the old vertices and behind them of these.
     """
 
     start: np.ndarray
@@ -328,17 +401,20 @@ class EdgeCuts:
     line: np.ndarray
     t: np.ndarray
     slack: np.ndarray
-    error: np.ndarray
+    away: np.ndarray
     pos: np.ndarray
     neg: np.ndarray
 
 
 @dataclass
 class FaceCuts:
-    """The new vertices inside faces, each at t ± slack between a and b; `line` is of all new vertices, on edges first."""
+    """The new vertices inside faces, each at t ± slack between a and b, which lie on line `on`; `line` is what crosses
+    there, of all new vertices, those on edges first.
+    """
 
     a: np.ndarray
     b: np.ndarray
+    on: np.ndarray
     t: np.ndarray
     slack: np.ndarray
     line: np.ndarray
@@ -347,3 +423,29 @@ class FaceCuts:
 def lerp(xy: np.ndarray, part: slice, between: np.ndarray, t: np.ndarray) -> None:
     a, b = xy[between[part, 0]], xy[between[part, 1]]
     xy[part] = a + t[:, None] * (b - a)
+
+
+def first_rows(stage: Stage, values: np.ndarray, scale: np.ndarray) -> Rows:
+    """The rows before the first bend of a network that is given these values, with errors of `scale`."""
+    found = advance(stage, values)
+    return found, bounds(stage, scale, values, found, scale[0])
+
+
+def check_memory(wanted: int, faces: int) -> None:
+    """Raises: GeometryError where the next array is larger than the memory that is free."""
+    free = available_memory()
+    if free is not None and wanted > free:
+        raise GeometryError(
+            f"The {faces:,} regions found so far need {wanted / 2**30:.1f} GiB for the next layer, and "
+            f"{free / 2**30:.1f} are free: take a smaller box, or a limit below {faces:,} regions for a partial answer."
+        )
+
+
+def available_memory() -> int | None:
+    """The bytes that are free, where the system says so."""
+    try:
+        with open("/proc/meminfo") as lines:
+            found = next(line for line in lines if line.startswith("MemAvailable"))
+        return int(found.split()[1]) * 1024
+    except (OSError, StopIteration, ValueError):
+        return None

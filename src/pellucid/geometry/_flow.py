@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from ..affine import ROUNDING, Add, Bend, Join, Step, Windows
+from ..affine import ROUNDING, Add, Bend, Join, Sparse, Step, Windows
 from ._network import Network
 
 
@@ -18,6 +19,12 @@ class Stage:
     widths: tuple[int, ...]
     steps: tuple[Step, ...]
     wanted: tuple[int, ...]
+    ends: tuple[int, ...]  # of each wanted value's columns but the last's
+
+    @cached_property
+    def pools(self) -> bool:
+        """Whether a bend follows on differences, sums and choices of bent units alone."""
+        return all(isinstance(step.operator, Bend | Sparse | Add) for step in self.steps) and len(self.steps) > 1
 
     @property
     def bend(self) -> Bend:
@@ -36,9 +43,11 @@ class Flow:
         ends = [*starts, len(steps)]
         live = [self.live(i) for i in ends]
         widths = [tuple(network.width(number) for number in held) for held in live]
-        self.first = Stage((0,), (network.n_in,), steps[: ends[0]], live[0])
+        cuts = [tuple(np.cumsum(of)[:-1].tolist()) for of in widths]
+        self.first = Stage((0,), (network.n_in,), steps[: ends[0]], live[0], cuts[0])
         self.stages = [
-            Stage(live[i], widths[i], steps[start : ends[i + 1]], live[i + 1]) for i, start in enumerate(starts)
+            Stage(live[i], widths[i], steps[start : ends[i + 1]], live[i + 1], cuts[i + 1])
+            for i, start in enumerate(starts)
         ]
 
     def live(self, i: int) -> tuple[int, ...]:
@@ -55,6 +64,37 @@ class Flow:
 def advance(stage: Stage, rows: np.ndarray) -> np.ndarray:
     """The rows before one bend, taken to the next."""
     return joined(stage, run(stage, taken_apart(stage, rows)))
+
+
+def marked(stage: Stage, rows: np.ndarray, off: np.ndarray) -> np.ndarray:
+    """`advance`, with −0.0 for what the next bend is given that is known to be exactly 0.
+
+    Each unit may be off by `off`. One that is surely below its ReLU's kink gives 0, and so does the difference of two such units, which max pooling behind a
+    ReLU takes by the thousand. As floats they are 0 as well, but a float that is 0 need not be exact: the mark says it is.
+    """
+    found = advance(stage, rows)
+    bend = stage.bend
+    if not stage.pools or bend.slopes[0].any() or bend.offsets[0].any():
+        return found
+    n = stage.widths[0]
+    known = {number: is_zero(part) for number, part in taken_apart(stage, rows).items()}
+    known[stage.steps[0].output] = known[stage.held[0]] | (rows[:, :n] + off <= bend.kinks[0])
+    for step in stage.steps[1:]:
+        parts = [known[number] for number in step.inputs]
+        match step.operator:
+            case Add():
+                known[step.output] = np.logical_and.reduce(parts)
+            case Sparse() as operator:
+                unsure = operator.magnitude((~parts[0]).astype(np.float32)) > 0
+                known[step.output] = ~unsure & (operator.bias == 0)
+    found += 0.0  # −0.0 of any other origin becomes 0.0
+    found[joined(stage, known)] = -0.0
+    return found
+
+
+def is_zero(rows: np.ndarray) -> np.ndarray:
+    """Where the mark says that a number is exactly 0."""
+    return (rows == 0) & np.signbit(rows)
 
 
 def taken_apart(stage: Stage, rows: np.ndarray) -> dict[int, np.ndarray]:
@@ -74,32 +114,49 @@ def joined(stage: Stage, values: dict[int, np.ndarray]) -> np.ndarray:
     return np.ascontiguousarray(parts[0] if len(parts) == 1 else np.concatenate(parts, 1))
 
 
-def bounds(stage: Stage, scale: np.ndarray, most: np.ndarray) -> np.ndarray:
-    """The unit of error of every number in the next rows, where that of these rows is `scale` and none is above `most`.
+def bounds(stage: Stage, scale: np.ndarray, rows: np.ndarray, found: np.ndarray, off: np.ndarray) -> np.ndarray:
+    """How exactly the rows `found` are known, made from `rows` of which `scale` says it.
 
+    No number in these rows is off by more than `off` of its column.
+
+    Of every column the unit of its error, and the steepest that it may rise where the input moves, (2, columns).
     An operator hands errors on and adds its own rounding, `(terms + 2) u (Σ |w| |x| + |b|)`; twice that, for safety.
+    Nothing is rounded where all that is added to a number is 0, nor in a choice of numbers; and a difference is never
+    rounded across 0. So what is the same everywhere, as in the empty margin of pictures, is known without error.
     """
-    errors = taken_apart(stage, scale[None])
-    sizes = taken_apart(stage, most[None])
+    low, high = rows.min(0), rows.max(0)
+    errors, sizes = taken_apart(stage, scale), taken_apart(stage, np.maximum(high, -low)[None])
+    made = np.maximum(found.max(0), -found.min(0))
+    measured = dict(zip(stage.wanted, np.split(made[None], stage.ends, 1), strict=True))
     for step in stage.steps:
         given = [errors[number] for number in step.inputs]
         large = [sizes[number] for number in step.inputs]
         match step.operator:
             case Bend() as bend:
-                slope, offset = (abs(table).max(0) for table in (bend.slopes, bend.offsets))
-                error, size = given[0] * slope, large[0] * slope + offset
-                if not bend.is_relu:
-                    error = error + 4 * ROUNDING * size
+                n = stage.widths[0]
+                ends = np.stack([high[:n], low[:n], *(np.full(n, kink) for kink in bend.kinks)])
+                flat = (high[:n] + off[:n] <= bend.kinks[0]) & (bend.slopes[0] == 0)  # every vertex is surely before it
+                error = np.where(flat, 0, given[0] * abs(bend.slopes).max(0))
+                size = np.where(flat, abs(bend.offsets[0]), abs(bend(ends)).max(0)[None])
+                rounded = 0 if bend.is_relu else 4 * ROUNDING * size
             case Add():
                 error, size = sum(given), sum(large)
-                error = error + 2 * len(given) * ROUNDING * size
+                several = sum((part > 0).astype(int) for part in large) > 1
+                rounded = np.where(several, 2 * len(given) * ROUNDING * size, 0)
             case Join():
-                error, size = np.concatenate(given, 1), np.concatenate(large, 1)
+                error, size, rounded = np.concatenate(given, 1), np.concatenate(large, 1), 0
             case operator:
-                size = operator.magnitude(large[0]) + abs(full_bias(operator))
-                error = operator.magnitude(given[0]) + 2 * (operator.terms + 2) * ROUNDING * size
-        errors[step.output], sizes[step.output] = error, size
-    return joined(stage, errors)[0]
+                products = operator.magnitude(large[0])
+                size = products + abs(full_bias(operator))
+                error = operator.magnitude(given[0])
+                if isinstance(operator, Sparse) and operator.simple:
+                    size = measured.get(step.output, size)
+                    several = operator.magnitude((large[0] > 0).astype(float)) > 1
+                    rounded = np.where(several, 2 * ROUNDING * size, 0)
+                else:
+                    rounded = np.where(products > 0, 2 * (operator.terms + 2) * ROUNDING * size, 0)
+        errors[step.output], sizes[step.output] = np.stack([(error[:1] + rounded)[0], error[1]]), size
+    return joined(stage, errors)
 
 
 def full_bias(operator: object) -> np.ndarray:

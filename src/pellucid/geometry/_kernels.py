@@ -53,14 +53,14 @@ def low(x):
 
 
 @njit(nogil=True, cache=True)
-def signs(z, n, kinks, scale, error, pos, neg, first, last):
+def signs(z, n, kinks, scale, steep, error, away, pos, neg, first, last):
     """Fill in the bits of vertices `first … last`; give back the (vertex, line) pairs that the bound leaves open."""
     asked = np.empty((16, 2), np.int64)
     count = 0
     bound = np.empty(n)
     for v in range(first, last):
         for j in range(n):
-            bound[j] = error[v] * scale[j]
+            bound[j] = error[v] * scale[j] + away[v] * steep[j]
         for k in range(kinks.shape[0]):
             kink = kinks[k]
             extra = 4 * UNIT * abs(kink)
@@ -75,13 +75,14 @@ def signs(z, n, kinks, scale, error, pos, neg, first, last):
                     bit = ONE << np.uint64(j - start)
                     p |= bit if d > b else NONE
                     q |= bit if d < -b else NONE
-                    open_ += (abs(d) <= b) & (b > 0)
+                    open_ += (abs(d) <= b) & (b > 0) & ((d != 0) | ~np.signbit(d))
                 put(pos, v, k * n + start, p)
                 put(neg, v, k * n + start, q)
                 if open_:
                     for j in range(start, end):
                         b = bound[j] + extra  # 0 where nothing was rounded
-                        if b > 0 and abs(z[v, j] - kink) <= b:
+                        d = z[v, j] - kink
+                        if b > 0 and abs(d) <= b and not (d == 0 and np.signbit(d)):  # −0.0 is known to be 0
                             asked = grown(asked, count + 1)
                             asked[count, 0] = v
                             asked[count, 1] = k * n + j
@@ -169,11 +170,11 @@ def parameter(za, zb, kink, ea, eb):
 
 
 @njit(nogil=True, cache=True)
-def cut_edges(first, last, ends, pos, neg, z, n, kinks, scale, error, known):
+def cut_edges(first, last, ends, pos, neg, z, n, kinks, scale, steep, error, xy, aside, known):
     """Where the lines cross the edges `first … last`, in order.
 
-    Gives back how many new vertices each edge has; of each vertex its line, its place t between the ends of its edge, the
-    factor of its error and the error of t; its bits; and the open pairs.
+    Gives back how many new vertices each edge has; of each vertex its line, its place t between the ends of its edge, how
+    far that may be off, and how far the vertex; its bits; and the open pairs.
     """
     nw = pos.shape[1]
     counts = np.zeros(last - first, np.int64)
@@ -182,7 +183,6 @@ def cut_edges(first, last, ends, pos, neg, z, n, kinks, scale, error, known):
     order, ts, es, same = np.empty(16, np.int64), np.empty(16), np.empty(16), np.zeros(16, np.bool_)
     asked = np.empty((16, 4), np.int64)
     asks, total = 0, 0
-    width = z.shape[1]
     for e in range(first, last):
         u, v = ends[e, 0], ends[e, 1]
         count = 0
@@ -198,15 +198,15 @@ def cut_edges(first, last, ends, pos, neg, z, n, kinks, scale, error, known):
                     grown(same, count + 1),
                 )
                 j = k % n
-                t, err = parameter(z[u, j], z[v, j], kinks[k // n], error[u] * scale[j], error[v] * scale[j])
+                more = aside[e] * steep[j]
+                t, err = parameter(
+                    z[u, j], z[v, j], kinks[k // n], error[u] * scale[j] + more, error[v] * scale[j] + more
+                )
                 asked, asks = place(k, t, err, order, ts, es, same, count, u, v, known, asked, asks)
                 count += 1
         if count == 0:
             continue
-        steep = 0.0
-        for j in range(width):
-            if scale[j] > 0:
-                steep = max(steep, abs(z[u, j] - z[v, j]) / scale[j])
+        length = np.sqrt((xy[u, 0] - xy[v, 0]) ** 2 + (xy[u, 1] - xy[v, 1]) ** 2)
         i = 0
         while i < count:
             stop = i + 1
@@ -220,9 +220,7 @@ def cut_edges(first, last, ends, pos, neg, z, n, kinks, scale, error, known):
                 if es[s] < es[best]:
                     best = s
             line[total], t_of[total], d_of[total] = order[best], ts[best], es[best]
-            e_of[total] = (
-                error[u] + ts[best] * (error[v] - error[u]) + es[best] * (steep + abs(error[u] - error[v])) + 1
-            )
+            e_of[total] = length * es[best] + aside[e]
             for w in range(nw):
                 x = (pos[u, w] & neg[v, w]) | (neg[u, w] & pos[v, w])
                 p_of[total, w] = (pos[u, w] | pos[v, w]) & ~x
@@ -253,8 +251,29 @@ def value(z, old, nu, nv, nt, v, j):
     return z[nu[i], j] + nt[i] * (z[nv[i], j] - z[nu[i], j])
 
 
+@njit(nogil=True, cache=True, inline="always")
+def triangle(first, last, fv, xy):
+    """Three vertices of a face that lie far apart: the length of the first side, the height, and the height's foot."""
+    a = b = c = fv[first]
+    side = 0.0
+    for i in range(first + 1, last):
+        length = (xy[fv[i], 0] - xy[a, 0]) ** 2 + (xy[fv[i], 1] - xy[a, 1]) ** 2
+        if length > side:
+            side, b = length, fv[i]
+    side = max(np.sqrt(side), 1e-300)
+    dx, dy = (xy[b, 0] - xy[a, 0]) / side, (xy[b, 1] - xy[a, 1]) / side
+    height, along = 0.0, 0.0
+    for i in range(first + 1, last):
+        x, y = xy[fv[i], 0] - xy[a, 0], xy[fv[i], 1] - xy[a, 1]
+        if abs(dx * y - dy * x) > height:
+            height, c, along = abs(dx * y - dy * x), fv[i], (dx * x + dy * y) / side
+    return a, b, c, side, max(height, 1e-300), along
+
+
 @njit(nogil=True, cache=True)
-def cut_faces(first, last, faces, ptr, fv, fe, ends, start_of, pos, neg, z, n, kinks, scale, error, nu, nv, nt, known):
+def cut_faces(
+    first, last, faces, ptr, fv, fe, ends, start_of, pos, neg, z, n, kinks, scale, steep, error, xy, nu, nv, nt, known
+):
     """Cut the faces `faces[first … last]` by all lines that cross them.
 
     `start_of[e]` is the number of the first new vertex of edge e, and of its first new edge when e is added. A face is
@@ -262,15 +281,17 @@ def cut_faces(first, last, faces, ptr, fv, fe, ends, start_of, pos, neg, z, n, k
     both sides find the same vertices on it.
 
     Gives back the new faces (sizes, vertices, edges, parents, bits of the units above their kinks), the new vertices
-    (ends of the chord, line, t, error of t), the new edges (ends, line), the open pairs, and the faces to be cut again for them.
+    (ends of the chord, line, the chord's own line, t, how far that may be off, and how far the vertex), the new edges (ends, line, how far the
+    line may lie beside it), the open pairs, and the faces to be cut again for them.
     """
     nw, old = pos.shape[1], z.shape[0]
     sizes, parents = np.empty(256, np.int64), np.empty(256, np.int64)
     above = np.empty((256, nw), np.uint64)
     ov, oe = np.empty(1024, np.int64), np.empty(1024, np.int64)
-    wa, wb, wline = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64)
-    wt, wd = np.empty(64), np.empty(64)
+    wa, wb, wline, won = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64)
+    wt, wd, wfar = np.empty(64), np.empty(64), np.empty(64)
     ea, eb, eline = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64)
+    easide, aside, rise = np.empty(64), np.empty(64), np.empty(64)
     n_faces, n_out, n_vertices, n_edges = 0, 0, 0, 0
     asked, again = np.empty((16, 4), np.int64), np.empty(16, np.int64)
     asks, n_again = 0, 0
@@ -316,7 +337,21 @@ def cut_faces(first, last, faces, ptr, fv, fe, ends, start_of, pos, neg, z, n, k
                 c += 1
                 x &= x - ONE
         nl = (c + 63) >> 6
-        chord_a, chord_b = grown(chord_a, c), grown(chord_b, c)
+        chord_a, chord_b, aside = grown(chord_a, c), grown(chord_b, c), grown(aside, c)
+        rise, aside = grown(rise, c), grown(aside, c)
+        worst = 0.0
+        for i in range(ptr[f], ptr[f + 1]):
+            worst = max(worst, error[fv[i]])
+        p0, p1, p2, across, height, along = triangle(ptr[f], ptr[f + 1], fv, xy)
+        for j in range(c):
+            # A line is where its function is 0, and that is known to `scale`: so it lies within that over its slope.
+            unit = lines[j] % n
+            off = (worst + 1) * scale[unit] + 2 * UNIT * abs(kinks[lines[j] // n])
+            d1, d2 = z[p1, unit] - z[p0, unit], z[p2, unit] - z[p0, unit]
+            slope = np.hypot(d1 / across, (d2 - along * d1) / height)
+            unsure = 2 * off / across + 4 * off / height
+            rise[j] = min(steep[unit], slope + unsure)
+            aside[j] = 2 * off / (slope - unsure) if slope > 2 * unsure else np.inf
         # The boundary, with the new vertices on its edges.
         m = 0
         for i in range(ptr[f], ptr[f + 1]):
@@ -429,7 +464,8 @@ def cut_faces(first, last, faces, ptr, fv, fe, ends, start_of, pos, neg, z, n, k
                     unit, kink = lines[k] % n, kinks[lines[k] // n]
                     za = value(z, old, nu, nv, nt, left, unit)
                     zb = value(z, old, nu, nv, nt, right, unit)
-                    t, err = parameter(za, zb, kink, error[left] * scale[unit], error[right] * scale[unit])
+                    more = aside[j] * rise[k] + (worst + 1) * scale[unit]
+                    t, err = parameter(za, zb, kink, more, more)
                     order, ts, es, same = (
                         grown(order, count + 1),
                         grown(ts, count + 1),
@@ -451,14 +487,17 @@ def cut_faces(first, last, faces, ptr, fv, fe, ends, start_of, pos, neg, z, n, k
                     grown(lpos, (n_local + 1) * nl),
                     grown(lneg, (n_local + 1) * nl),
                 )
-                wa, wb, wline = grown(wa, n_vertices + 1), grown(wb, n_vertices + 1), grown(wline, n_vertices + 1)
-                wt, wd = grown(wt, n_vertices + 1), grown(wd, n_vertices + 1)
+                wa, wb = grown(wa, n_vertices + 1), grown(wb, n_vertices + 1)
+                wline, won = grown(wline, n_vertices + 1), grown(won, n_vertices + 1)
+                won[n_vertices] = lines[j]
+                wt, wd, wfar = grown(wt, n_vertices + 1), grown(wd, n_vertices + 1), grown(wfar, n_vertices + 1)
                 best = i
                 for s in range(i + 1, stop):
                     if es[s] < es[best]:
                         best = s
                 wa[n_vertices], wb[n_vertices] = left, right
                 wline[n_vertices], wt[n_vertices], wd[n_vertices] = order[best], ts[best], es[best]
+                wfar[n_vertices] = across * es[best] + aside[j]
                 lid[n_local] = NEW + n_vertices
                 for w in range(nl):
                     pa, na = lpos[a * nl + w], lneg[a * nl + w]
@@ -480,15 +519,12 @@ def cut_faces(first, last, faces, ptr, fv, fe, ends, start_of, pos, neg, z, n, k
                 n_local += 1
                 groups += 1
                 i = stop
-            ea, eb, eline = (
-                grown(ea, n_edges + groups + 1),
-                grown(eb, n_edges + groups + 1),
-                grown(eline, n_edges + groups + 1),
-            )
+            ea, eb = grown(ea, n_edges + groups + 1), grown(eb, n_edges + groups + 1)
+            eline, easide = grown(eline, n_edges + groups + 1), grown(easide, n_edges + groups + 1)
             for r in range(groups + 1):
                 ea[n_edges + r] = lid[a] if r == 0 else lid[base + r - 1]
                 eb[n_edges + r] = lid[b] if r == groups else lid[base + r]
-                eline[n_edges + r] = lines[j]
+                eline[n_edges + r], easide[n_edges + r] = lines[j], aside[j]
             # Both halves, each with the new vertices.
             top = begin
             pv, pe = grown(pv, top + size + 2 * groups + 2), grown(pe, top + size + 2 * groups + 2)
@@ -519,39 +555,42 @@ def cut_faces(first, last, faces, ptr, fv, fe, ends, start_of, pos, neg, z, n, k
             n_again += 1
     return (
         (sizes[:n_faces], ov[:n_out], oe[:n_out], parents[:n_faces], above[:n_faces]),
-        (wa[:n_vertices], wb[:n_vertices], wline[:n_vertices], wt[:n_vertices], wd[:n_vertices]),
-        (ea[:n_edges], eb[:n_edges], eline[:n_edges]),
+        (wa[:n_vertices], wb[:n_vertices], wline[:n_vertices], won[:n_vertices], wt[:n_vertices], wd[:n_vertices], wfar[:n_vertices]),
+        (ea[:n_edges], eb[:n_edges], eline[:n_edges], easide[:n_edges]),
         asked[:asks],
         again[:n_again],
     )
 
 
 @njit(nogil=True, cache=True)
-def rows(first, last, z, nu, nv, nt, wa, wb, wt, wd, line, n, kinks, scale, error, out):
-    """The values at new vertices `first … last`, those on edges first, into the rows of `out`; errors of those inside."""
+def rows(first, last, z, nu, nv, nt, wa, wb, wt, line, on, n, kinks, error, out):
+    """The values at new vertices `first … last`, those on edges first, into the rows of `out`, and their errors.
+
+    They are those at the vertex as it is in floats: between two known ones, with one more rounding.
+    """
     old, on_edges, width = z.shape[0], nu.shape[0], z.shape[1]
     for i in range(first, last):
         row = i - first
         if i < on_edges:
             u, v, t = nu[i], nv[i], nt[i]
             for j in range(width):
-                out[row, j] = z[u, j] + t * (z[v, j] - z[u, j])
+                out[row, j] = (1 - t) * z[u, j] + t * z[v, j]  # so that −0.0 between two of them stays
+            error[old + i] = 1 + max(error[u], error[v])
         else:
             a, b, t = wa[i - on_edges], wb[i - on_edges], wt[i - on_edges]
             au, av, at = (a, a, 0.0) if a < old else (nu[a - old], nv[a - old], nt[a - old])
             bu, bv, bt = (b, b, 0.0) if b < old else (nu[b - old], nv[b - old], nt[b - old])
-            steep = 0.0
             for j in range(width):
-                p = z[au, j] + at * (z[av, j] - z[au, j])
-                q = z[bu, j] + bt * (z[bv, j] - z[bu, j])
-                d = q - p
-                out[row, j] = p + t * d
-                if scale[j] > 0:
-                    steep = max(steep, abs(d) / scale[j])
-            error[old + i] = (
-                error[a] + t * (error[b] - error[a]) + wd[i - on_edges] * (steep + abs(error[a] - error[b])) + 1
-            )
-        out[row, line[i] % n] = kinks[line[i] // n]
+                p = (1 - at) * z[au, j] + at * z[av, j]
+                q = (1 - bt) * z[bu, j] + bt * z[bv, j]
+                out[row, j] = (1 - t) * p + t * q
+            error[old + i] = 2 + max(max(error[au], error[av]), max(error[bu], error[bv]))
+        # What lies on a line is known to be at its kink.
+        kink = kinks[line[i] // n]
+        out[row, line[i] % n] = kink if kink != 0 else -0.0
+        if i >= on_edges:
+            kink = kinks[on[i - on_edges] // n]
+            out[row, on[i - on_edges] % n] = kink if kink != 0 else -0.0
 
 
 @njit(nogil=True, cache=True)
@@ -573,3 +612,56 @@ def areas(ptr, fv, xy, out):
             a, b = fv[i], fv[i + 1]
             total += (xy[a, 0] - x0) * (xy[b, 1] - y0) - (xy[b, 0] - x0) * (xy[a, 1] - y0)
         out[f] = total / 2
+
+
+@njit(nogil=True, cache=True)
+def buckets(ptr, fv, xy, low, size, n):
+    """For each of n × n equal cells the faces that may reach into it: where they begin, and their numbers."""
+    count = np.zeros(n * n + 1, np.int64)
+    cells = np.empty((ptr.shape[0] - 1, 4), np.int64)
+    for f in range(ptr.shape[0] - 1):
+        x0, y0 = xy[fv[ptr[f]], 0], xy[fv[ptr[f]], 1]
+        x1, y1 = x0, y0
+        for i in range(ptr[f] + 1, ptr[f + 1]):
+            x0, x1 = min(x0, xy[fv[i], 0]), max(x1, xy[fv[i], 0])
+            y0, y1 = min(y0, xy[fv[i], 1]), max(y1, xy[fv[i], 1])
+        cells[f, 0] = min(max(int((x0 - low[0]) / size[0]) - 1, 0), n - 1)
+        cells[f, 1] = min(max(int((x1 - low[0]) / size[0]) + 1, 0), n - 1)
+        cells[f, 2] = min(max(int((y0 - low[1]) / size[1]) - 1, 0), n - 1)
+        cells[f, 3] = min(max(int((y1 - low[1]) / size[1]) + 1, 0), n - 1)
+        for i in range(cells[f, 0], cells[f, 1] + 1):
+            for j in range(cells[f, 2], cells[f, 3] + 1):
+                count[i * n + j + 1] += 1
+    first = np.cumsum(count)
+    at = first[:-1].copy()
+    found = np.empty(first[-1], np.int64)
+    for f in range(ptr.shape[0] - 1):
+        for i in range(cells[f, 0], cells[f, 1] + 1):
+            for j in range(cells[f, 2], cells[f, 3] + 1):
+                found[at[i * n + j]] = f
+                at[i * n + j] += 1
+    return first, found
+
+
+@njit(nogil=True, cache=True)
+def locate(points, first, found, ptr, fv, xy, low, size, n, answer):
+    """The face in which each point lies deepest, of those in its cell."""
+    for p in range(points.shape[0]):
+        x, y = points[p, 0], points[p, 1]
+        i = min(max(int((x - low[0]) / size[0]), 0), n - 1)
+        j = min(max(int((y - low[1]) / size[1]), 0), n - 1)
+        best = -np.inf
+        for at in range(first[i * n + j], first[i * n + j + 1]):
+            f = found[at]
+            least = np.inf
+            for k in range(ptr[f], ptr[f + 1]):
+                a, b = fv[k], fv[k + 1] if k + 1 < ptr[f + 1] else fv[ptr[f]]
+                dx, dy = xy[b, 0] - xy[a, 0], xy[b, 1] - xy[a, 1]
+                length = np.sqrt(dx * dx + dy * dy)
+                if length > 0:
+                    least = min(least, (dx * (y - xy[a, 1]) - dy * (x - xy[a, 0])) / length)
+            if least > best:
+                best = least
+                answer[p] = f
+                if best > 0:
+                    break

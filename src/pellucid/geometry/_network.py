@@ -105,10 +105,15 @@ class Network:
     def local_of(self, pieces: list[np.ndarray], outputs: Any = slice(None)) -> Local:
         """The affine map where the units are on these pieces: `W` from the end to the start, `c` from the start on."""
         dy = np.eye(self.n_out)[outputs]
-        blames, slopes = {self.output.number: dy}, iter(reversed(pieces))
+        weight = self.taken_back([np.broadcast_to(p, (len(dy), len(p))) for p in pieces], dy)
+        return Local(weight.T, self.at_zero(pieces)[outputs])
+
+    def taken_back(self, pieces: list[np.ndarray], dy: np.ndarray) -> np.ndarray:
+        """The blame of the inputs for that of the outputs, (points, n_out) -> (points, n_in), on these pieces."""
+        blames, turns = {self.output.number: dy}, iter(reversed(pieces))
         for step in reversed(self.steps):
+            piece = next(turns) if isinstance(step.operator, Bend) else None
             d = blames.pop(step.output, None)
-            piece = next(slopes) if isinstance(step.operator, Bend) else None
             if d is None:
                 continue
             match step.operator:
@@ -122,8 +127,7 @@ class Network:
                     parts = [operator.transposed(d)]
             for number, part in zip(step.inputs, parts, strict=True):
                 blames[number] = blames[number] + part if number in blames else part
-        weight = blames.get(0, np.zeros((len(dy), self.n_in)))
-        return Local(weight.T, self.at_zero(pieces)[outputs])
+        return blames.get(0, np.zeros((len(dy), self.n_in)))
 
     def at_zero(self, pieces: list[np.ndarray]) -> np.ndarray:
         """What the map of these pieces makes of the input 0: its offset."""
@@ -248,7 +252,7 @@ def flat(network: Network, x: np.ndarray) -> np.ndarray:
     Raises: GeometryError where they have another number of coordinates than the network has inputs.
     """
     x = np.asarray(x, float)
-    x = x.reshape(len(x), -1) if x.ndim != 1 else x[None]
+    x = x.reshape(len(x), prod(x.shape[1:])) if x.ndim != 1 else x[None]
     if x.shape[1] != network.n_in:
         raise GeometryError(f"The network has {network.n_in} inputs; the points have {x.shape[1]} coordinates.")
     return x

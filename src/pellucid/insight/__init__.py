@@ -3,6 +3,7 @@
 from ._attention import Attention, LayerAttention, attention
 from ._baselines import Baseline, Verdict, baselines, verdict
 from ._calibration import Calibration, calibration
+from ._changed import Change, nearest_change, strongest
 from ._dropout_scale import DropoutScale, LayerScale, dropout_scale
 from ._filters import Filters, filters
 from ._gates import GateResponse, Gates, LayerGates, gates
@@ -10,6 +11,8 @@ from ._importance import Importance, importance
 from ._mean_field import MeanField
 from ._neuron import Excited, Feeds, Margins, Neuron, Term, neuron
 from ._neurons import Neurons, neurons
+from ._piecewise import Piecewise, View, piecewise, view
+from ._places import pictured
 from ._reproduce import Reproduction, reproduction
 from ._signal import Course, LayerSignal, Propagation, signal
 from ._story import Facts, Story, story
@@ -19,6 +22,7 @@ __all__ = [
     "Attention",
     "Baseline",
     "Calibration",
+    "Change",
     "Course",
     "DropoutScale",
     "Excited",
@@ -36,11 +40,13 @@ __all__ = [
     "MeanField",
     "Neuron",
     "Neurons",
+    "Piecewise",
     "Propagation",
     "Reproduction",
     "Story",
     "Term",
     "Verdict",
+    "View",
     "WorstRow",
     "attention",
     "baselines",
@@ -49,11 +55,16 @@ __all__ = [
     "filters",
     "gates",
     "importance",
+    "nearest_change",
     "neuron",
     "neurons",
+    "pictured",
+    "piecewise",
     "reproduction",
     "signal",
     "story",
+    "strongest",
     "verdict",
+    "view",
     "worst_rows",
 ]

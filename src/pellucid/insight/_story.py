@@ -13,6 +13,7 @@ from ._calibration import Calibration, calibration
 from ._importance import Importance, importance
 from ._judged import data_of, judged, learned
 from ._neurons import Neurons, neurons
+from ._piecewise import Piecewise, piecewise
 from ._reproduce import Reproduction, reproduction
 from ._words import sentence, title_of
 from ._worst import WorstRow, worst_rows
@@ -52,6 +53,7 @@ class Story(Record):
     verdicts: tuple[Verdict, ...]
     importance: Importance
     neurons: Neurons
+    pieces: Piecewise
     calibration: Calibration | None
     worst: tuple[WorstRow, ...]
     summary: Summary
@@ -92,6 +94,7 @@ def story(run: Run, source: str | None = None) -> Story:
         verdicts=verdicts,
         importance=shuffled,
         neurons=neurons(run),
+        pieces=piecewise(run),
         calibration=calibration(held),
         worst=worst_rows(held, rows, strongest),
         summary=table,

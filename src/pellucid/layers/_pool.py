@@ -56,7 +56,7 @@ class MaxPool(Layer):
         return dy, self
 
     def lower(self, at: Lowering, x: Value) -> Value:
-        channels = np.arange(prod(x.shape)).reshape(1, *x.shape)
+        channels = np.arange(prod(x.shape), dtype=np.int32).reshape(1, *x.shape)
         taps = [channels + 1]  # so that 0 is a place outside
         for window in windows(self, channels):
             taps = [part for tap in taps for part in places(tap, window, 0)]

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from matplotlib.figure import Figure
 
+    from ..geometry import Complex
     from ..insight import Story
     from ..records import Record
 
-__all__ = ["figure", "html", "page", "text"]
+__all__ = ["figure", "film", "html", "page", "text"]
 
 # matplotlib and the packages whose records are drawn are loaded by the first call, not by the import.
 
@@ -42,11 +46,14 @@ def text(record: Record) -> str:
     return text_of(record)
 
 
-def html(record: Record) -> str:
-    """A record for a notebook: its picture where it has one, and its table."""
-    from ._html import html_of
+def html(record: Record, *, whole: bool = False, **options: Any) -> str:
+    """A record for a notebook: its picture where it has one, and its table; or a `whole` page of it.
 
-    return html_of(record)
+    `options` are those of its `plot`.
+    """
+    from ._html import document_of, html_of
+
+    return document_of(record, options) if whole else html_of(record, options)
 
 
 def page(story: Story) -> str:
@@ -54,3 +61,23 @@ def page(story: Story) -> str:
     from ._page import page_of
 
     return page_of(story)
+
+
+def film(
+    complexes: Sequence[Complex],
+    path: str | Path,
+    *,
+    seconds_per_frame: float = 0.4,
+    labels: Sequence[str] | None = None,
+    **options: Any,
+) -> Path:
+    """Regions over time, such as over the epochs of a training, as one file that plays by itself.
+
+    `path` ends in .svg or .html, which need no script and no network, or in .gif. `labels` names each picture; all are
+    drawn in the same colours. `options` are those of `plot` of a Complex.
+
+    Raises: SettingError for another kind of file, no pictures, or a time that is not above 0.
+    """
+    from ._film import film_of
+
+    return film_of(complexes, path, seconds_per_frame, labels, options)

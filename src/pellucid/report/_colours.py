@@ -13,9 +13,17 @@ COLOURS: dict[str, tuple[str, str]] = {
     "green": ("#1b7a4b", "#5fcb92"),
     "red": ("#b42c2c", "#f48a84"),
     "bright": ("#fffffe", "#0c1116"),  # on a filled cell
+    "violet": ("#6f4bb8", "#b79cf2"),
+    "gold": ("#967000", "#dfbc4b"),
+    "teal": ("#0b7f88", "#57c6cf"),
+    "pink": ("#b5357d", "#f08cc4"),
+    "brown": ("#7a5331", "#c8a27e"),
+    "slate": ("#51606e", "#a4b1bd"),
 }
 
-PAPER, PANEL, LINE, INK, MUTED, BLUE, ORANGE, GREEN, RED, BRIGHT = (light for light, _ in COLOURS.values())
+PAPER, PANEL, LINE, INK, MUTED, BLUE, ORANGE, GREEN, RED, BRIGHT, *MORE = (light for light, _ in COLOURS.values())
+VIOLET, GOLD, TEAL, PINK, BROWN, SLATE = MORE
+MANY = (BLUE, ORANGE, GREEN, VIOLET, GOLD, PINK, TEAL, RED, BROWN, SLATE)  # to tell classes or layers apart, in order
 
 
 def variables(which: int) -> str:

@@ -9,10 +9,15 @@ from matplotlib.figure import Figure
 
 from ..backprop import Blame, GradientCheck
 from ..errors import SettingError, unknown
-from ..insight import Attention, Calibration, DropoutScale, Filters, Gates, Importance, Neuron, Neurons, Propagation
+from ..geometry import Boundary, Complex
+from ..geometry._along import Pieces
+from ..geometry._explain import Explanation
+from ..geometry._models import LinearModels
+from ..geometry._surface import Surface
+from ..insight import Attention, Calibration, DropoutScale, Filters, Gates, Importance, Neuron, Neurons, Propagation, View
 from ..records import Record
 from ..train import Evaluation, RangeTest, Run
-from . import _answers, _attention, _curves, _gates, _inside, _network, _neuron, _signal, _weights
+from . import _answers, _attention, _complex, _curves, _explained, _gates, _inside, _lines, _network, _neuron, _signal, _views, _weights
 from ._style import styled
 
 # The first kind of each record is the one drawn where none is named.
@@ -31,6 +36,18 @@ FIGURES: dict[type, dict[str, Callable[..., Figure]]] = {
     Attention: {"heads": _attention.heads},
     Propagation: {"depth": _signal.signal},
     DropoutScale: {"ratio": _signal.dropout_scale},
+    Complex: {
+        "regions": _complex.regions,
+        "slope": _complex.slope,
+        "pattern": _complex.pattern,
+        "layer": _complex.layer,
+    },
+    Boundary: {"boundary": _complex.boundary},
+    Explanation: {"bars": _explained.bars, "picture": _explained.picture},
+    Pieces: {"line": _lines.along},
+    Surface: {"surface": _lines.surface},
+    View: {"regions": _views.regions, "slope": _views.slope, "pattern": _views.pattern, "layer": _views.layer},
+    LinearModels: {"weights": _views.models},
 }
 
 

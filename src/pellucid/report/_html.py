@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from importlib.resources import files
 from typing import Any
 
 from ..backprop import Summary
 from ..records import Record
 from ._colours import variables
 from ._figures import FIGURES, figure_of
-from ._markup import Markup, element, figure_box, join, table_of
+from ._markup import DOCUMENT, Markup, element, figure_box, join, table_of
 from ._text import more_columns, shape, text_of
 from .words import number
 
@@ -20,16 +21,35 @@ STYLE = (
     ".pellucid .r{text-align:right}.pellucid .pl-tip{pointer-events:all}"
 )
 
+ONE = "main{padding-top:20px}figure{max-width:760px;margin:0 0 16px}"
 
-def html_of(record: Record) -> Markup:
+
+def html_of(record: Record, options: dict[str, Any] | None = None) -> Markup:
     """A box with the record's picture, where it has one, and its numbers."""
-    body: Any = summary(record) if isinstance(record, Summary) else element("pre", text_of(record))
-    parts = [element("style", Markup(STYLE))]
+    return element("div", element("style", Markup(STYLE)), *body_of(record, options or {}), class_="pellucid")
+
+
+def document_of(record: Record, options: dict[str, Any]) -> str:
+    """A page of one record, for screens light and dark."""
+    return DOCUMENT.format(
+        title=type(record).__name__,
+        light=variables(0),
+        dark=variables(1),
+        css=files("pellucid.report").joinpath("page.css").read_text("utf-8") + ONE,
+        hero="",
+        body=join(body_of(record, options)),
+    )
+
+
+def body_of(record: Record, options: dict[str, Any]) -> list[Markup]:
+    """The picture and the numbers."""
+    words = text_of(record)
+    parts = [summary(record) if isinstance(record, Summary) else element("pre", words)]
     if type(record) in FIGURES:
-        name = type(record).__name__
-        key = hashlib.sha256(text_of(record).encode()).hexdigest()[:8]
-        parts.append(figure_box(figure_of(record), f"pl{key}", f"The picture of this {name}; its numbers follow."))
-    return element("div", *parts, body, class_="pellucid")
+        name, key = type(record).__name__, hashlib.sha256(words.encode()).hexdigest()[:8]
+        said = f"The picture of this {name}; its numbers follow."
+        parts.insert(0, figure_box(figure_of(record, **options), f"pl{key}", said))
+    return parts
 
 
 def summary(record: Summary) -> Markup:

@@ -14,6 +14,29 @@ from matplotlib.image import imsave
 
 from ._svg import svg_of
 
+DOCUMENT = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="Pellucid">
+<title>{title}</title>
+<link rel="icon" href="data:,">
+<style>
+:root{{color-scheme:light dark;{light}}}
+@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}
+{css}</style>
+</head>
+<body>
+{hero}
+<main class="wrap">
+{body}
+</main>
+</body>
+</html>
+"""
+
 THUMB = 96  # pixels of a thumbnail's longer side, at most
 
 

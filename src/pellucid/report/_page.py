@@ -8,32 +8,9 @@ from importlib.resources import files
 import numpy as np
 
 from ..insight import Story
-from . import _about, _captions, _evidence
+from . import _about, _captions, _evidence, _pieces
 from ._colours import variables
-from ._markup import Markup, element, join, safe
-
-DOCUMENT = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="generator" content="Pellucid">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>
-:root{{color-scheme:light dark;{light}}}
-@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}
-{css}</style>
-</head>
-<body>
-{hero}
-<main class="wrap">
-{body}
-</main>
-</body>
-</html>
-"""
+from ._markup import DOCUMENT, Markup, element, join, safe
 
 SECTIONS: dict[str, tuple[str, Callable[[Story], Markup]]] = {
     "result": ("How good it is", _about.result),
@@ -43,6 +20,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Story], Markup]]] = {
     "answers": ("Right and wrong", _evidence.answers),
     "inside": ("Signal and blame", _evidence.inside),
     "neurons": ("The first neurons", _evidence.neurons),
+    "regions": ("Regions", _pieces.section),
     "importance": ("What the answers rest on", _evidence.rests_on),
     "findings": ("Findings", _about.findings),
     "again": ("Do it again", _about.again),

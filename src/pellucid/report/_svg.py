@@ -15,6 +15,8 @@ from ._style import styled
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 SHORTHAND = re.compile(r"font: (?:(\w+) )?([\d.]+)px [^;]*")
 FAMILY = re.compile(r"font-family: [^;\"]*;? ?")
+OUTLINE = re.compile(r'(?<= d=")[^"]+')
+DIGITS = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is finer than any screen
 
 
 def svg_of(figure: Figure, name: str, words: str) -> str:
@@ -39,6 +41,7 @@ def svg_of(figure: Figure, name: str, words: str) -> str:
     root.attrib["viewBox"] = f"0 0 {wide} {high}"
     drop_names(root)
     text = ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
+    text = OUTLINE.sub(lambda m: DIGITS.sub(r"\1", m[0]), text)
     return coloured(own_ids(plain_tags(text), name))
 
 

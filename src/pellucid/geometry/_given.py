@@ -1,0 +1,178 @@
+"""A network, or a run with rows as its user knows them, as what geometry works on and the way back to their units."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import DataError, GeometryError, SettingError, unknown
+from ..module import Layer
+from ..train import Preprocess, Run, unit
+from ._network import Network, flat, input_shape, lowered
+from ._region import input_name
+
+LINKS = {
+    "sigmoid": "logit",
+    "softmax": "logit",
+    "Softmax": "logit",
+    "LogSoftmax": "logit",
+    "tanh": "value before tanh",
+    "exp": "logarithm",
+}
+
+
+class Given(NamedTuple):
+    """Points (n, n_in) for a network, and their units: `raw = x scale + mean`, of outputs `y gain + shift`.
+
+    `link` says what the outputs are to what the user sees, such as "logit"; empty where they are that.
+    """
+
+    network: Network
+    points: np.ndarray
+    names: tuple[str, ...]
+    outputs: tuple[str, ...]
+    link: str
+    mean: np.ndarray
+    scale: np.ndarray
+    gain: np.ndarray
+    shift: np.ndarray
+    known: Preprocess | None
+
+    def raw(self, points: np.ndarray) -> np.ndarray:
+        """Points in the users' own units."""
+        return points * self.scale + self.mean
+
+    def original(self, weight: np.ndarray, bias: np.ndarray, outputs: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """A map of the network's inputs to these outputs, (n_in, k) and (k,), as one between the users' units."""
+        weight, gain = weight / self.scale[:, None], self.gain[outputs]
+        return weight * gain, (bias - self.mean @ weight) * gain + self.shift[outputs]
+
+    def chosen(self, output: Any, y: np.ndarray) -> int:
+        """The number of an output: as asked, by its number or name; else that of the predicted class, or the only one.
+
+        Raises: SettingError where there is no such output.
+        """
+        n = self.network.n_out
+        if output is None and n > 1 and self.known is not None and not self.known.target.classes:
+            raise SettingError(f"The network gives several numbers: say output=, one of {', '.join(self.outputs)}.")
+        if output is None:
+            return int(np.argmax(y))
+        if output in self.outputs:
+            return self.outputs.index(output)
+        if isinstance(output, str):
+            raise unknown("output", output, self.outputs)
+        if isinstance(output, bool | np.bool_) or not isinstance(output, int | np.integer) or not 0 <= output < n:
+            raise SettingError(f"The network has the outputs 0 to {n - 1}; got {output!r}.")
+        return int(output)
+
+
+def given(net: Layer | Network | Run, rows: Any, single: bool) -> Given:
+    """The network and its points: rows as a network takes them, or as they were before a run's preprocessing.
+
+    Raises: DataError where a single row is wanted and more came, or one is not finite.
+    """
+    found = of_run(net, rows, single) if isinstance(net, Run) else of_network(net, rows, single)
+    if single and len(found.points) != 1:
+        raise DataError(f"One row is explained at a time; got {len(found.points):,}.")
+    bad = ~np.isfinite(found.points)
+    if bad.any():
+        row, place = np.argwhere(bad)[0]
+        raise DataError(f"Row {row} has {found.points[row, place]} in {found.names[place]}: give a finite number.")
+    return found
+
+
+def of_network(net: Layer | Network, rows: Any, single: bool) -> Given:
+    rows = np.asarray(rows, float)
+    network = net if isinstance(net, Network) else lowered(net, shape_of(net, rows, single))
+    points = rows.reshape(1, -1) if single and rows.size == network.n_in else rows
+    points = flat(network, points)
+    names = tuple(input_name(network, i) for i in range(network.n_in))
+    outputs = tuple(f"output {k}" for k in range(network.n_out))
+    link = LINKS.get(network.set_aside, "")
+    n = network.n_in
+    plain = np.ones(network.n_out), np.zeros(network.n_out)
+    return Given(network, points, names, outputs, link, np.zeros(n), np.ones(n), *plain, None)
+
+
+def shape_of(net: Layer, rows: np.ndarray, single: bool) -> tuple[int, ...]:
+    """The shape of one input: as the network says it, or as it came; a single one may come with an axis for rows."""
+    try:
+        return input_shape(net)
+    except GeometryError:
+        return rows.shape if single and (rows.ndim < 2 or rows.shape[0] != 1) else rows.shape[1:]
+
+
+def of_run(run: Run, rows: Any, single: bool) -> Given:
+    known = run.preprocess
+    if known.shape is not None and single and np.shape(rows) in (known.shape, known.shape[:-1]):
+        rows = np.asarray(rows)[None]
+    points = np.asarray(known.transform(rows), float)
+    network = lowered(run.net, points.shape[1:])
+    points = flat(network, points)
+    names = known.input_names if len(known.input_names) == network.n_in else ()
+    names = names or tuple(input_name(network, i) for i in range(network.n_in))
+    mean = known.original_inputs(np.zeros(network.n_in))
+    scale = known.original_inputs(np.ones(network.n_in)) - mean
+    outputs, gain, shift = outputs_of(run, network.n_out)
+    link = LINKS.get(network.set_aside) or LINKS.get(run.settings.loss.link, "")
+    return Given(network, points, names, outputs, link, mean, scale, gain, shift, known)
+
+
+def outputs_of(run: Run, n: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """What the n outputs are called, and `y gain + shift` for each, that brings it to the target's own units."""
+    target = run.preprocess.target
+    spread = n // 2 if run.settings.loss.link == "mean" else 0  # the other half is the logarithm of a variance
+    told = n - spread
+    if len(target.classes) == told:
+        names = tuple(map(str, target.classes))
+    elif told == 1:
+        names = (str(target.classes[1]) if len(target.classes) == 2 else target.name,)
+    else:
+        names = tuple(f"{target.name}[{k}]" for k in range(told))
+    names += tuple(f"the spread of {name}" for name in names[:spread])
+    gain, shift = np.ones(n), np.zeros(n)
+    if target.kind == "number":
+        gain[:told], shift[:told] = target.scale, target.mean
+    return names, gain, shift
+
+
+def bounds_of(net: Any, found: Given, box: Any) -> Any:
+    """The box in the network's inputs: as given; "data", the range of a run's rows; or by name, in the users' units.
+
+    Raises: SettingError where it is said in a way that this network does not know.
+    """
+    if box is None or not isinstance(box, str | dict):
+        return box
+    if isinstance(box, str):
+        if box != "data" or not isinstance(net, Run):
+            raise SettingError(f"A box is pairs of numbers, or 'data' for the range of a run's rows; got {box!r}.")
+        return range_of(net, found.points[0])
+    low, high = np.full(found.network.n_in, -np.inf), np.full(found.network.n_in, np.inf)
+    for name, pair in box.items():
+        if name not in found.names:
+            raise unknown("input", name, found.names)
+        try:
+            ends = tuple(map(float, pair))
+        except (TypeError, ValueError):
+            ends = ()
+        if len(ends) != 2:
+            raise SettingError(f"The box of {name} wants (low, high); got {pair!r}.")
+        i = found.names.index(name)
+        low[i], high[i] = (np.array(ends) - found.mean[i]) / found.scale[i]
+    return np.stack([low, high], 1)
+
+
+def range_of(run: Run, x: np.ndarray) -> np.ndarray:
+    """The range of each input over the rows that a run learned from, and of x; an input that never varies is free.
+
+    Raises: GeometryError for a run that was read back without its data.
+    """
+    if run.data is None:
+        raise GeometryError("This run was read back without its data, and knows no range: give box= as numbers.")
+    low, high = x.copy(), x.copy()
+    for block in run.data.blocks(0):
+        rows = np.asarray(unit(block.x), float).reshape(len(block.x), -1)
+        low, high = np.fmin(low, rows.min(0)), np.fmax(high, rows.max(0))
+    same = low == high
+    return np.stack([np.where(same, -np.inf, low), np.where(same, np.inf, high)], 1)

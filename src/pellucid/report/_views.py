@@ -1,0 +1,66 @@
+"""Regions with the names of the data, and the linear models that a network uses, drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..errors import SettingError
+from ..geometry._models import LinearModels
+from ..insight import View
+from . import _complex
+from ._geometry_text import strongest
+from ._colours import MUTED
+from ._style import dress, new
+from ._weights import RAISES, cells
+from .words import cut, squeezed
+
+MOST_MODELS = 14
+
+
+def regions(record: View, **options: Any) -> Figure:
+    rows = (record.points, record.classes) if len(record.points) else None
+    found, titled = record.complex, {}
+    if found.flat.n_out == 1:
+        of = f"the {record.link} of {record.outputs[0]}" if record.link else record.outputs[0]
+        titled = {"title": f"{_complex.counted(found)} regions by {squeezed(of, 30)}"}
+    return _complex.regions(found, **named(record), level=record.level, rows=rows, **titled | options)
+
+
+def slope(record: View, **options: Any) -> Figure:
+    return _complex.slope(record.complex, **named(record), **options)
+
+
+def pattern(record: View, **options: Any) -> Figure:
+    return _complex.pattern(record.complex, **named(record), **options)
+
+
+def layer(record: View, **options: Any) -> Figure:
+    return _complex.layer(record.complex, **named(record), level=record.level, **options)
+
+
+def named(record: View) -> dict[str, Any]:
+    return {"names": record.names, "outputs": record.outputs}
+
+
+def models(record: LinearModels, output: int = 0, most: int = MOST_MODELS) -> Figure:
+    """What the linear models with most rows weigh: a row for each, the strongest inputs across."""
+    if not 0 <= output < len(record.outputs):
+        raise SettingError(f"There are the outputs 0 to {len(record.outputs) - 1}; got output={output}.")
+    shown, inputs = record.models[:most], strongest(record, 10)
+    weights = np.array([[model.weight[i, output] for i in inputs] for model in shown])
+    weights = weights / np.maximum(abs(weights).max(0), 1e-300)
+    rows = [f"{len(model.rows):,} row{'s' * (len(model.rows) != 1)}" for model in shown]
+    names = [record.names[i] for i in inputs]
+    figure, ((axes,),) = new(1.5 + 0.235 * len(shown))
+    of = f" for {squeezed(record.outputs[output], 20)}" if len(record.outputs) > 1 else ""
+    more = f"{len(shown)} of {len(record.models):,}" if len(record.models) > len(shown) else f"{len(shown)}"
+    dress(axes, f"{more} linear models{of}", "", "", grid="")
+    figure.supxlabel(f"weights, each input on its own scale; {RAISES}", size=9, color=MUTED)
+    cells(axes, weights, rows, names)
+    turned = len(names) > 5 or max(map(len, names)) > 10
+    axes.set_xticks(range(len(names)), [cut(name, 20) for name in names], rotation=25 if turned else 0,
+                    ha="right" if turned else "center")  # fmt: skip
+    return figure
