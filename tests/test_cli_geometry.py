@@ -36,7 +36,11 @@ def place(tmp_path_factory):
     table.select("age", income=pl.col("income") * 2, spent=pl.col("income") * 3).write_csv(folder / "spent.csv")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for data, target, name in (("shop.csv", "bought", "shop"), ("iris", None, "iris"), ("spent.csv", "spent", "spent")):
+        for data, target, name in (
+            ("shop.csv", "bought", "shop"),
+            ("iris", None, "iris"),
+            ("spent.csv", "spent", "spent"),
+        ):
             pellucid.fit([6], data, target=target, epochs=15, learning_rate=0.02, runs=f"{name}-runs", progress=False)
     pellucid.save(folder / "two.safetensors", mlp([2, 6, 1], key=0))
     pellucid.save(folder / "four.safetensors", mlp([4, 6, 3], key=0))

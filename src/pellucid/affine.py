@@ -64,7 +64,7 @@ class Windows:
         return self.product(x, abs(self.weight))
 
     def product(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        taps, each, out = weight.shape[-3:]
+        each, out = weight.shape[-2:]
         if self.index.shape == (1, 1) and self.groups == 1:
             return x @ weight.reshape(each, out)
         seen = x.reshape(len(x), -1, each * self.groups)
@@ -76,7 +76,7 @@ class Windows:
 
     def some(self, seen: np.ndarray, weight: np.ndarray) -> np.ndarray:
         places, (taps, each, out) = len(self.index), weight.shape[-3:]
-        seen = seen[:, self.index]  # (points, places, taps, channels)
+        seen = seen.take(self.index, 1)  # (points, places, taps, channels)
         if self.groups > 1:
             parts = seen.reshape(len(seen), places, taps, self.groups, each)
             kernel = weight.reshape(*weight.shape[:-1], self.groups, out // self.groups)
@@ -94,6 +94,8 @@ class Windows:
         places, (taps, each, out) = len(self.index), self.weight.shape[-3:]
         if self.index.shape == (1, 1) and self.groups == 1:
             return dy @ self.weight.reshape(each, out).T
+        if self.back is not None:
+            return self.back.linear(dy)
         rows = dy.reshape(len(dy), places, self.groups, out // self.groups)
         kernel = self.weight.reshape(*self.weight.shape[:-1], self.groups, out // self.groups)
         form = "npgo,pigo->npgi" if self.weight.ndim == 4 else "npgo,igo->npgi"
@@ -103,8 +105,25 @@ class Windows:
             part = np.einsum(
                 form, rows[:, here], kernel[here, k] if self.weight.ndim == 4 else kernel[k], optimize=True
             )
-            np.add.at(dx, (slice(None), self.index[here, k]), part)
+            dx[:, self.index[here, k]] += part  # a tap sees no place twice
         return dx.reshape(len(dy), -1)
+
+    @cached_property
+    def back(self) -> Windows | None:
+        """The transposed operator as windows again, `dx[i] = Σ_k dy[p with index[p, k] = i] W[k]ᵀ`; None where weights
+        are not shared, come in groups, or a tap sees a place twice."""
+        if self.weight.ndim == 4 or self.groups > 1:
+            return None
+        places, taps = self.index.shape
+        index = np.full((self.places_in, taps), -1)
+        for k in range(taps):
+            here = np.flatnonzero(self.index[:, k] >= 0)
+            index[self.index[here, k], k] = here
+            if (index[:, k] >= 0).sum() < len(here):
+                return None
+        found = Windows(index, np.ascontiguousarray(self.weight.swapaxes(1, 2)), np.zeros(self.weight.shape[1]))
+        found.__dict__["size"] = (places,)
+        return found
 
     @property
     def places_in(self) -> int:
@@ -117,7 +136,7 @@ class Windows:
 
     def row(self, unit: int) -> tuple[np.ndarray, np.ndarray, float]:
         """Which inputs one unit weighs, how much, and its bias."""
-        taps, each, out = self.weight.shape[-3:]
+        each, out = self.weight.shape[-2:]
         place, channel = divmod(unit, out)
         first = channel // (out // self.groups) * each
         kernel = (self.weight[place] if self.weight.ndim == 4 else self.weight)[..., channel]
@@ -234,6 +253,12 @@ class Step:
     path: str
     shape: Shape
 
+    @property
+    def bend(self) -> Bend:
+        """The operator of a step that is known to bend."""
+        assert isinstance(self.operator, Bend)
+        return self.operator
+
 
 class Lowering:
     """What a network writes itself down with: every method adds a step and gives the value it makes."""
@@ -264,6 +289,11 @@ class Lowering:
 
     def matrix(self, x: Value, weight: Any, bias: Any) -> Value:
         """`y = x W + b` at every place of x; weight (in, out)."""
+        if x.shape[-1:] != weight.shape[:1]:
+            raise GeometryError(
+                f"{self.path or 'The layer'} weighs {weight.shape[0]} inputs, and an example of its input is of shape "
+                f"{x.shape}: give another shape=."
+            )
         places = prod(x.shape[:-1])
         index = np.arange(places)[:, None]
         return self.windows(x, index, as_float(weight)[None], bias, x.shape[:-1])
@@ -280,7 +310,7 @@ class Lowering:
         """A sparse matrix (units, units of x)."""
         from scipy.sparse import csr_array
 
-        found = csr_array(matrix)
+        found: Any = csr_array(matrix)
         found.sum_duplicates()
         shift = np.zeros(found.shape[0]) if bias is None else np.broadcast_to(as_float(bias), found.shape[0])
         return self.step(Sparse(found.astype(float), shift), [x], shape)
@@ -334,7 +364,10 @@ class Lowering:
         return self.select(joined, np.concatenate(index, 1), shape)
 
     def largest(self, x: Value, index: np.ndarray, shape: Shape) -> Value:
-        """The largest unit of each row of `index` (units, several), −1 being none: in rounds of `max(a, b) = b + max(0, a − b)`."""
+        """The largest unit of each row of `index` (units, several), −1 being none.
+
+        In rounds, each of pairs: `max(a, b) = b + max(0, a − b)`.
+        """
         from scipy.sparse import coo_array
 
         index = np.array([sorted(set(row) - {-1}) + [-1] * (len(row) - len(set(row) - {-1})) for row in index.tolist()])

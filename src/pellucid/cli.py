@@ -57,9 +57,9 @@ command(
     "pellucid regions last --rows 3,70,120 --kind slope --out slice.png",
     "pellucid regions net.safetensors --box=-1,1,-1,1 --out regions.json",
 )(_geometry.regions)
-command(
-    main, "pellucid explain last --row 12", "pellucid explain last --row 0 --data new.csv --out why.png --json"
-)(_geometry.explain)
+command(main, "pellucid explain last --row 12", "pellucid explain last --row 0 --data new.csv --out why.png --json")(
+    _geometry.explain
+)
 command(main, "pellucid report last", "pellucid report last --out story.html")(_ask.report)
 command(main, "pellucid runs", "pellucid runs --limit 5 --json")(_runs.runs)
 command(main, "pellucid show last", "pellucid show runs/20260131-142501-iris-a1b2")(_runs.show)

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import torch
 
 from layer_cases.case import KEY, RNG, WIDE, Case, F, dense, draw, linear
@@ -21,6 +22,7 @@ from pellucid.layers import (
     Masking,
     Parallel,
     PlainDropout,
+    PReLU,
     Residual,
     Sequential,
     Softmax,
@@ -60,6 +62,13 @@ CASES = {
     ),
     **{f"Activation {name}": Case(Activation(name), pytorch_curve(name)) for name in CURVES},
     "Activation with a setting": Case(Activation("elu", alpha=1.7), lambda p, x: F.elu(x, alpha=1.7)),
+    "PReLU": Case(
+        PReLU(np.array([0.25, -0.5, 2.0])),
+        lambda p, x: F.prelu(x, p["slope"]),
+        bad=WIDE,
+        refusal=r"PReLU expects x \(\.\.\., 3\), got \(5, 4\)",
+    ),
+    "PReLU, one slope for all": Case(PReLU(np.array([0.25])), lambda p, x: F.prelu(x, p["slope"])),
     "Softmax": Case(
         Softmax(),
         lambda p, x: F.softmax(x, -1),

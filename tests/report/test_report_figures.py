@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from pellucid.backprop import blame
 from pellucid.errors import SettingError
-from pellucid.geometry import along, complex_of, surface_of
-from pellucid.insight import Calibration, Verdict, attention, dropout_scale, filters, gates, signal
+from pellucid.geometry import along, complex_of, nearest_flip, surface_of
+from pellucid.insight import Calibration, Verdict, attention, dropout_scale, filters, gates, nearest_change, signal
 from pellucid.layers import LSTM, Dense, MultiHeadAttention, Residual, Sequential, mlp
 from pellucid.report import figure
 from pellucid.report._figures import FIGURES
@@ -57,6 +57,8 @@ def drawings(classified, regressed):
         ("LinearModels weights", c.pieces.models, {}),
         ("Explanation bars", c.pieces.explanation, {}),
         ("Explanation picture", r.pieces.explanation, {"kind": "picture"}),
+        ("NearestFlip moves", nearest_flip(small, [-1.0, 0.5]), {}),
+        ("Change moves", nearest_change(small, [-1.0, 0.5]), {}),
         ("Pieces line", along(small, [-1.0, 0.5], [1.0, 0.25]), {}),
         ("Surface surface", surface_of(mlp([3, 4, 1], key=0), [(-1, 1)] * 3, 0.05), {}),
         ("Attention heads", attention(MultiHeadAttention.create(4, 2, key=jax.random.key(0)), np.ones((1, 3, 4))), {}),

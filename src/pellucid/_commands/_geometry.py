@@ -30,13 +30,13 @@ FILES = (".html", ".json", ".geojson", ".npz")
 @click.argument("run", metavar="RUN|FILE")
 @click.option("--data", metavar="FILE", help="Another file than the one RUN was trained on.")
 @click.option("--box", metavar="X0,X1,Y0,Y1", help="The rectangle; by default that of the data, and some room.")
-@click.option("--rows", metavar="A,B,C", help="The three rows a slice goes through; three of different classes by default.")
+@click.option(
+    "--rows", metavar="A,B,C", help="The three rows a slice goes through; three of different classes by default."
+)
 @click.option("--pca", is_flag=True, help="A slice along the two principal directions of the data.")
 @click.option("--kind", default="regions", show_default=True, help=f"What the colours tell: {', '.join(KINDS)}.")
 @click.option("--limit", type=int, default=1_000_000, show_default=True, help="The most regions there may be.")
-@click.option(
-    "--out", type=Path, metavar="FILE", help=f"Write it: {', '.join(PICTURES)}, or {', '.join(FILES)}."
-)
+@click.option("--out", type=Path, metavar="FILE", help=f"Write it: {', '.join(PICTURES)}, or {', '.join(FILES)}.")
 @runs_option
 def regions(
     run: str, data: str | None, box: str | None, rows: str | None, pca: bool, kind: str, limit: int, out: Path | None,
@@ -66,7 +66,9 @@ def regions(
 @click.option("--row", type=int, required=True, metavar="N", help="The row of the file; the first is 0.")
 @click.option("--data", metavar="FILE", help="Another file than the one RUN was trained on.")
 @click.option("--output", metavar="NAME", help="Which output, by its name or number; that of the answer by default.")
-@click.option("--seconds", type=float, default=5.0, show_default=True, help="For the nearest change of the answer; 0: none.")
+@click.option(
+    "--seconds", type=float, default=5.0, show_default=True, help="For the nearest change of the answer; 0: none."
+)
 @click.option("--out", type=Path, metavar="FILE", help=f"Draw it: {', '.join(PICTURES)} or .html.")
 @runs_option
 def explain(
@@ -100,7 +102,10 @@ def flips(net: Layer | Run, x: Any, found: Explanation, seconds: float) -> list[
         return []
     alone = strongest(found, STRONGEST)
     each = seconds / (2 * max(len(alone), 1))
-    return [nearest_change(net, x, seconds=seconds / 2), *(nearest_change(net, x, [name], seconds=each) for name in alone)]
+    return [
+        nearest_change(net, x, seconds=seconds / 2),
+        *(nearest_change(net, x, [name], seconds=each) for name in alone),
+    ]
 
 
 def explained(net: Layer | Run, x: Any, output: str | None) -> Explanation:
@@ -175,8 +180,8 @@ def inputs_of(net: Layer, data: str | None) -> np.ndarray:
     wanted = lowered(net).n_in
     if numbers.width != wanted:
         raise DataError(
-            f"{data} has {numbers.width} columns of numbers, and the network {wanted} inputs: give a file with one column "
-            "for each input, in their order."
+            f"{data} has {numbers.width} columns of numbers, and the network {wanted} inputs: give a file with one "
+            "column for each input, in their order."
         )
     return numbers.to_numpy().astype(float)
 
@@ -190,7 +195,9 @@ def three(text: str | None) -> list[int] | None:
     except ValueError:
         found = []
     if len(found) != 3:
-        raise SettingError(f"--rows wants three numbers of rows with commas between them, as in 3,70,120; got {text!r}.")
+        raise SettingError(
+            f"--rows wants three numbers of rows with commas between them, as in 3,70,120; got {text!r}."
+        )
     return found
 
 

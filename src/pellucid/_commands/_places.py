@@ -39,7 +39,7 @@ class Rows:
 
 
 def read_rows(path: str, preprocess: Preprocess | None, *, targets: bool = True) -> Rows:
-    """The rows of a file, a folder of images or a bundled data set, for the network that has this preprocessing, or none.
+    """The rows of a file, a folder of images or a bundled data set, for the network with this preprocessing, or none.
 
     Without `targets`, an image alone will do, and a folder of them without classes.
 

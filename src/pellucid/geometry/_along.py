@@ -32,7 +32,7 @@ class Breakpoint(Record):
 
 
 @dataclass(frozen=True)
-class Flip(Record):
+class Change(Record):
     """Where the answer changes: the largest output (or the sign of the only one) before t and after."""
 
     t: float
@@ -61,7 +61,7 @@ class Pieces(Record):
     activation_pieces: int
     linear_pieces: int
     variation: np.ndarray
-    flips: tuple[Flip, ...]
+    flips: tuple[Change, ...]
     tolerance: float
     decisions: int
     undecided: int
@@ -233,11 +233,11 @@ def tangent(network: Network, x: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.asarray(values[network.output.number][1])
 
 
-def flips_of(ends: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> tuple[Flip, ...]:
+def flips_of(ends: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> tuple[Change, ...]:
     """Where the largest output changes, or the only one its sign: the upper envelope of lines on every piece."""
     if values.shape[1] == 1:  # the sign is the larger of 0 and the output
         values, slopes = (np.concatenate([np.zeros_like(a), a], 1) for a in (values, slopes))
-    found: list[Flip] = []
+    found: list[Change] = []
     tops = values.argmax(1)
     now = leading(values[0], slopes[0])
     for i in range(len(slopes)):
@@ -246,7 +246,7 @@ def flips_of(ends: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> tuple[
         t, at = ends[i], values[i]
         first = leading(at, slopes[i])
         if first != now:
-            found.append(Flip(float(t), now, first))
+            found.append(Change(float(t), now, first))
             now = first
         while True:
             gain = slopes[i] - slopes[i][now]
@@ -256,7 +256,7 @@ def flips_of(ends: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> tuple[
             reached = ends[i] + wait[k]
             if not reached < ends[i + 1]:
                 break
-            found.append(Flip(float(reached), now, k))
+            found.append(Change(float(reached), now, k))
             now = k
     return tuple(found)
 

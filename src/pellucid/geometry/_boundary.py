@@ -57,7 +57,7 @@ def boundary_of(flat: Network, mesh: Mesh, rows: Rows, level: float, threads: in
     middle = further.mean_of(values)
     answer = (middle[:, 0] > level).astype(int) if flat.n_out == 1 else middle.argmax(1)
     sides = further.sides()
-    apart = (sides >= 0).all(1)
+    apart: Any = (sides >= 0).all(1)
     apart[apart] = answer[sides[apart, 0]] != answer[sides[apart, 1]]
     ends = further.ends[apart]
     lines = [further.xy[chain] for chain in chains(ends)]

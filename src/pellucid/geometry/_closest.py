@@ -18,7 +18,7 @@ REFINED = 1e-11
 
 
 class Closest(NamedTuple):
-    """A lower bound of the distance, inf where the polyhedron is empty; the solver's point; the half-space that shows it."""
+    """A lower bound of the distance, inf where there is no point; the solver's point; the half-space that shows it."""
 
     distance: float
     point: np.ndarray

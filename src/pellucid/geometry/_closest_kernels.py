@@ -156,10 +156,10 @@ def guess(a, h, k, radius):
 def reach(a, h, k, low, high, radius, norm):
     """An upper bound of `max a · δ` over the ball, the box and the half-space `h · δ + k ≥ 0` of each subset.
 
-    Shapes: a (subsets, rows, n), h (subsets, n), k (subsets,). For every μ ≥ 0 the largest `(a + μ h) · δ + μ k` without
-    the half-space is a bound; the best μ is where its slope changes sign.
+    Shapes: a (subsets, rows, n), h (subsets, n), k (subsets,). For every μ ≥ 0 the largest `(a + μ h) · δ + μ k`
+    without the half-space is a bound; the best μ is where its slope changes sign.
     """
-    subsets, rows, n = a.shape
+    subsets, rows, _ = a.shape
     found = np.empty((subsets, rows))
     for s in range(subsets):
         width = np.abs(h[s]).sum()

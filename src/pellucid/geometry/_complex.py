@@ -18,9 +18,9 @@ from ..records import Record, unlisted
 from ._boundary import Boundary, boundary_of
 from ._cut import Cutter, Mesh, Rows, polygon
 from ._maps import Maps, maps_of
-from ._network import Local, Network, lowered
-from ._telling import telling
+from ._network import Local, Network, lowered, stated_shape
 from ._plane import Plane, on_plane, plane_through, principal_plane
+from ._telling import telling
 
 Box = Sequence[Sequence[float]]
 LIMIT = 5_000_000
@@ -126,7 +126,7 @@ class Complex(Record):
         return self.mesh.locate(np.atleast_2d(np.asarray(points, float)), self.box)
 
     def boundary(self, level: float = 0.0) -> Boundary:
-        """Where the answer changes: the lines where the only output is `level`, or where another output is the largest."""
+        """Where the answer changes: where the only output is `level`, or where another output becomes the largest."""
         self.whole()
         return boundary_of(self.flat, self.mesh, self.rows, level, self.threads)
 
@@ -180,9 +180,9 @@ def complex_of(
 ) -> Complex:
     """All regions of a network of two inputs in a rectangle, exactly.
 
-    The rectangle is cut by the first layer's lines, the pieces by those of the second, and so on: in each piece the next
-    layer is linear. Where there are more than `limit` regions it stops, and says so. `progress` None shows a bar on a
-    terminal.
+    The rectangle is cut by the first layer's lines, the pieces by those of the second, and so on: in each piece the
+    next layer is linear. Where there are more than `limit` regions it stops, and says so. `progress` None shows a bar
+    on a terminal.
 
     Raises: GeometryError where a layer is not piecewise linear, the network has not two inputs, or memory is short;
         SettingError for an empty or endless box.
@@ -193,7 +193,7 @@ def complex_of(
         >>> found.count, found.linear_count, found.euler
         (4, 4, 1)
     """
-    network = lowered(net, None if isinstance(net, Network) else (2,))
+    network = lowered(net, stated_shape(net) or (2,))
     if network.n_in != 2:
         raise GeometryError(f"complex_of wants a network of two inputs, got {network.n_in}: take slice_of.")
     return cut(network, None, checked_box(box), limit, threads, progress)

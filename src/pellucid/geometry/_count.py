@@ -137,7 +137,7 @@ def counts(net: Layer | Network, found: Sequence[int] | None = None, dimension: 
         in_a_row = in_a_row and step.inputs == (step.output - 1,)
         if not isinstance(step.operator, Bend):
             continue
-        i, lines = next(bends), step.width * len(step.operator.kinks)
+        i, lines = next(bends), step.width * len(step.bend.kinks)
         widths.append(step.width)
         loose *= zaslavsky(lines, d)
         relu = relu and in_a_row and step.operator.is_relu

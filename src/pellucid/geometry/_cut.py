@@ -19,7 +19,7 @@ from ._network import Network
 
 LOOSE = 1e-3  # a vertex whose place on its segment is no better known than this is placed by exact arithmetic
 ROWS, FACES, EDGES = 2048, 1024, 8192  # how many of each are worked on at a time
-Rows = tuple[np.ndarray, np.ndarray]  # of the vertices before a bend, and how exactly each column is known (`bounds`)
+Rows = tuple[np.ndarray, np.ndarray]  # of all vertices before a bend, and how exactly each column is known
 Report = Callable[[int, int, int], None]  # bend, of how many, faces so far
 
 
@@ -75,7 +75,7 @@ class Mesh:
         """Of every bend the pieces that its units are on in these faces, (faces, units)."""
         found, at = [], np.asarray(faces)
         for step, parents, above in reversed(list(zip(network.bends, self.parents, self.above, strict=False))):
-            kinks = len(step.operator.kinks)
+            kinks = len(step.bend.kinks)
             bits = np.unpackbits(above[at].view(np.uint8), axis=1, count=step.width * kinks, bitorder="little")
             found.append(bits.reshape(len(at), kinks, step.width).sum(1, dtype=np.int8))
             at = parents[at]
@@ -113,10 +113,11 @@ def polygon(corners: np.ndarray) -> Mesh:
     """One face: the convex polygon with these corners, counterclockwise."""
     n = len(corners)
     numbers = np.arange(n)
+    none, ends = np.full((n, 2), -1), np.stack([numbers, (numbers + 1) % n], 1)
     drawn = np.stack([np.full(n, -1), numbers], 1)
     return Mesh(
-        np.array(corners, float), np.ones(n), np.zeros(n), np.full((n, 2), -1), np.full((n, 2), -1), np.stack([numbers, (numbers + 1) % n], 1),
-        drawn, np.zeros(n), np.array([0, n]), numbers.copy(), numbers.copy(),
+        np.array(corners, float), np.ones(n), np.zeros(n), none, none.copy(), ends, drawn, np.zeros(n),
+        np.array([0, n]), numbers, numbers.copy(),
     )  # fmt: skip
 
 
@@ -137,13 +138,13 @@ class Cutter:
         """
         z, scale = rows or self.first_rows()
         with ThreadPoolExecutor(self.threads) as pool, one_thread_each(self.threads):
-            for self.done in range(start, len(self.flow.stages)):
+            for i, stage in enumerate(self.flow.stages[start:], start):
                 if self.mesh.faces > self.most:
-                    return z, scale
+                    break
                 if self.report:
-                    self.report(self.done, len(self.flow.stages), self.mesh.faces)
-                z, scale = self.stage(self.done, self.flow.stages[self.done], z, scale, pool)
-        self.done = len(self.flow.stages)
+                    self.report(i, len(self.flow.stages), self.mesh.faces)
+                z, scale = self.stage(i, stage, z, scale, pool)
+                self.done = i + 1
         return z, scale
 
     def first_rows(self) -> Rows:
@@ -181,7 +182,7 @@ class Cutter:
         pos, neg = (np.zeros((len(z), words), np.uint64) for _ in range(2))
         open_ = self.each(
             pool,
-            lambda a, b: kernels.signs(z, n, bend.kinks, *scale, mesh.error, mesh.away, pos, neg, a, b),
+            lambda a, b: kernels.signs(z, n, bend.kinks, scale[0], scale[1], mesh.error, mesh.away, pos, neg, a, b),
             len(z),
             ROWS,
         )
@@ -202,7 +203,20 @@ class Cutter:
             seen = known
             while True:
                 found = kernels.cut_edges(
-                    a, b, mesh.ends, pos, neg, z, n, bend.kinks, *scale, mesh.error, mesh.xy, mesh.aside, seen
+                    a,
+                    b,
+                    mesh.ends,
+                    pos,
+                    neg,
+                    z,
+                    n,
+                    bend.kinks,
+                    scale[0],
+                    scale[1],
+                    mesh.error,
+                    mesh.xy,
+                    mesh.aside,
+                    seen,
                 )
                 if not len(found[-1]):
                     return found
@@ -247,7 +261,8 @@ class Cutter:
             for _ in range(100):
                 part = kernels.cut_faces(
                     0, len(numbers), numbers, mesh.ptr, mesh.vertices, mesh.edges, mesh.ends, edges.start, edges.pos,
-                    edges.neg, z, n, bend.kinks, *scale, mesh.error, mesh.xy, edges.u, edges.v, edges.t, seen,
+                    edges.neg, z, n, bend.kinks, scale[0], scale[1], mesh.error, mesh.xy, edges.u, edges.v, edges.t,
+                    seen,
                 )  # fmt: skip
                 found.append(part[:3])
                 if not len(part[4]):
@@ -348,7 +363,7 @@ class Cutter:
     def bits(self, number: int) -> int:
         """How many lines a bend has."""
         bends = self.network.bends[number : number + 1]
-        return sum(step.width * len(step.operator.kinks) for step in bends)
+        return sum(step.width * len(step.bend.kinks) for step in bends)
 
     def afresh(self, number: int, xy: np.ndarray) -> np.ndarray:
         """The row of a point before a bend, from the start."""

@@ -41,9 +41,9 @@ def enclosed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Numbers that the output is not below and not above in each cell: exact where no unit bends inside.
 
-    `origin` says which of the known maps a cell has. Forward, every unit is an affine function of the input give or take
-    an error: one that bends in a cell is put between two parallel planes, `s z + c ± h`. Backward, the output's share of
-    each h is its slope there, so that errors with opposite signs do not both count.
+    `origin` says which of the known maps a cell has. Forward, every unit is an affine function of the input give or
+    take an error: one that bends in a cell is put between two parallel planes, `s z + c ± h`. Backward, the output's
+    share of each h is its slope there, so that errors that cancel do not both count.
 
     Source: Singh et al. 2018, "Fast and effective robustness certification", section 3; Zhang et al. 2018, eq. 3.
     """

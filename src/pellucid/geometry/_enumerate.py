@@ -43,7 +43,7 @@ class Regions(Record):
     `interior` is a point inside each region, the mean of its corners. `mismatched` regions have another pattern there
     by the network itself, and `residual` is the largest deviation, relative to the largest output, of the network
     there from the mean of its values at the corners: they are equal where it is linear. `lowest` and `highest` are the
-    extremes of each output. `memory` is what the record holds, in bytes.
+    extremes of each output. The order of the regions means nothing. `memory` is what the record holds, in bytes.
     """
 
     box: tuple[tuple[float, float], ...]
@@ -224,9 +224,10 @@ class Found:
                     most = min(plan.most, max(64, self.limit), 128 if few else plan.most)
                     running.add(pool.submit(work, plan, stack.pop(), most))
                 ready, running = wait(running, return_when=FIRST_COMPLETED)
-                for worked in (future.result() for future in ready):
-                    stack += worked.blocks
-                    self.add(worked, bool(stack or running))
+                results = [future.result() for future in ready]
+                stack += [block for worked in results for block in worked.blocks]
+                for i, worked in enumerate(results, 1):
+                    self.add(worked, bool(stack or running or any(later.done for later in results[i:])))
             for future in running:
                 future.cancel()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from math import gcd
 from operator import mul
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,10 @@ class Exact:
         self.asked = 0
         for step in network.steps:
             before = max(self.shifts[number] for number in step.inputs)
-            self.shifts.append(before + (0 if isinstance(step.operator, Add | Join) else bits(step.operator)))
+            more = 0 if isinstance(step.operator, Add | Join) else bits(step.operator)
+            if isinstance(step.operator, Bend):
+                more += bits(SimpleNamespace(kinks=step.operator.kinks))
+            self.shifts.append(before + more)
         self.bend_inputs = [step.inputs[0] for step in network.bends]
 
     def known(self, point: Point) -> dict[tuple[int, int], int]:
@@ -47,7 +51,7 @@ class Exact:
         """How far a unit is above one of its kinks, as a numerator and a denominator above 0."""
         self.asked += 1
         n, d = self.value(point, self.bend_inputs[bend], unit)
-        a, b = float(self.network.bends[bend].operator.kinks[kink]).as_integer_ratio()
+        a, b = float(self.network.bends[bend].bend.kinks[kink]).as_integer_ratio()
         return n * b - a * d, d * b
 
     def sign(self, point: Point, bend: int, unit: int, kink: int) -> int:
@@ -93,24 +97,31 @@ class Exact:
         return known[key]
 
     def bent(self, point: Point, known: Any, number: int, unit: int, bend: Bend, shift: int) -> int:
+        """A bent unit. Its pieces meet exactly: of their offsets the first counts, slopes and kinks tell the others.
+
+        A float64 offset may be off in its last digit, as where a slope is 1/6, and the curve would jump at the kink.
+        """
         n, d = self.numerator(point, known, number, unit), point[-1] << self.shifts[number]
         piece = 0
         for kink in bend.kinks:
             a, b = float(kink).as_integer_ratio()
             piece += n * b > a * d
         scale = shift - self.shifts[number]
-        slope, offset = (
-            whole(float(table[piece] if table.ndim == 1 else table[piece, unit]), scale)
-            for table in (bend.slopes, bend.offsets)
-        )
-        return n * slope + offset * d
+        slopes, offsets = (table if table.ndim == 1 else table[:, unit] for table in (bend.slopes, bend.offsets))
+        steep = [whole(float(slope), scale) for slope in slopes[: piece + 1]]
+        offset = whole(float(offsets[0]), scale)
+        for kink, before, after in zip(bend.kinks, steep, steep[1:], strict=False):
+            a, b = float(kink).as_integer_ratio()
+            offset += (before - after) * a // b
+        return n * steep[-1] + offset * d
 
     def row(self, number: int, unit: int) -> tuple[list[int], list[int], int]:
         """A unit's inputs, and its weights and bias as whole numbers."""
         if (number, unit) not in self.rows:
             step = self.network.steps[number - 1]
             scale = self.shifts[number] - self.shifts[step.inputs[0]]
-            inputs, weights, bias = step.operator.row(unit)
+            operator: Any = step.operator
+            inputs, weights, bias = operator.row(unit)
             here = np.ones(len(weights), bool) if len(weights) == self.network.width(step.inputs[0]) else weights != 0
             self.rows[number, unit] = (
                 inputs[here].tolist(), [whole(w, scale) for w in weights[here].tolist()], whole(bias, scale)

@@ -61,7 +61,8 @@ def drawn(asked: Question, norm: float, seed: int) -> Found:
         from_x, step_x = to_half_space(a, c, norm, asked.low, asked.high)
         from_z, step_z = to_half_space(a, value, norm, asked.low - delta, asked.high - delta)
         met = np.isfinite(from_x) & np.isfinite(from_z)
-        pull = np.where(met, np.minimum(from_z / np.maximum(from_x + from_z, 1e-300), PULL), 0.0)[:, None]
+        from_x, from_z = np.where(met, from_x, 1.0), np.where(met, from_z, 0.0)
+        pull = np.minimum(from_z / np.maximum(from_x + from_z, 1e-300), PULL)[:, None]
         onward = (1 - pull) * (delta + OVER * step_z) + pull * OVER * step_x
         delta = np.where(there[:, None], BACK * delta, np.where(met[:, None], onward, delta))
         if i == 0 and met.any():
@@ -84,8 +85,9 @@ def halved(asked: Question, norm: float, found: Found) -> Found:
 
 
 def descended(asked: Question, norm: float, found: Found) -> Found:
-    """The nearest flip of the region the point is in, then of the regions behind its walls that hold it up, and so on."""
-    x, todo, seen = asked.x, [found.z], set()
+    """The nearest flip of the region the point is in, then of those behind the walls that hold it up, and so on."""
+    x, seen = asked.x, set()
+    todo = [] if found.z is None else [found.z]
     while todo and len(seen) < REGIONS:
         z = todo.pop()
         pieces = asked.network.pieces(z[None])

@@ -22,12 +22,12 @@ class NearestFlip(Record):
     """The nearest point at which the answer changes.
 
     `status` is "exact": no flip is nearer than `lower`, and there is one at `distance`, the two being equal up to
-    `tolerance`; "bounds": the time was up, the nearest flip lies between `lower` and `distance`, which is inf where none
-    was found; "none": it is proven that there is none in the box. `answer` is the class of x and `to` that of the flip;
-    where one output crosses a level they are 1 above it and 0 below. `margin` is what the network itself makes of the
-    point in float64: how far the output of class `to` is above that of `answer`, or the output beyond the level. `pattern`
-    are the pieces that the units are on in the region of the point, bend by bend. `subsets` is how many parts of the ball
-    were bounded. The lower bound is float64 arithmetic without directed rounding.
+    `tolerance`, relative; "bounds": the time was up, the nearest flip lies between `lower` and `distance`, which is inf
+    where none was found; "none": it is proven that there is none in the box. `answer` is the class of x and `to` that
+    of the flip; where one output crosses a level they are 1 above it and 0 below. `margin` is what the network itself
+    makes of the point in float64: how far the output of class `to` is above that of `answer`, or the output beyond the
+    level. `pattern` are the pieces that the units are on in the region of the point, bend by bend. `subsets` is how
+    many parts of the ball were bounded. Bounds are float64 arithmetic without directed rounding.
     """
 
     status: str
@@ -43,6 +43,17 @@ class NearestFlip(Record):
     pattern: tuple[np.ndarray, ...]
     subsets: int
     seconds: float
+
+    @property
+    def sentence(self) -> str:
+        """The flip in words."""
+        if self.status == "none":
+            return "No point of the box flips the answer."
+        size = {1: "a total change", 2: "a distance", np.inf: "a largest change"}[self.norm]
+        if self.point is None:
+            return f"No flip was found; there is none within {size} of {self.lower:.4g}."
+        proof = "the nearest possible" if self.status == "exact" else f"the nearest is not below {self.lower:.4g}"
+        return f"The answer flips from {self.answer} to {self.to} at {size} of {self.distance:.4g}, {proof}."
 
 
 def nearest_flip(
@@ -60,13 +71,13 @@ def nearest_flip(
     """The nearest z to x at which the answer changes: `min ‖z − x‖`, in the norm 1, 2 or inf.
 
     With several outputs the answer is the largest, and changes where another's, or that of class `target`, reaches it;
-    with one, or with `output`, where that crosses `level`. `box`, one pair (low, high) or one for each input, is where z
-    may lie. After `seconds` the search ends with bounds; None is no limit. `shape` is that of one example, where the
+    with one, or with `output`, where that crosses `level`. `box`, one pair (low, high) or one for each input, is where
+    z may lie. After `seconds` the search ends with bounds; None is no limit. `shape` is that of one example, where the
     network does not say it.
 
     Every flip nearer than the best one known lies in a ball. There every bend lies between two lines, which give a
     half-space that holds all flips; its distance is a lower bound. Where that is too low, the ball is cut in two at the
-    kink which loosens it most, and both parts are bounded anew, each over the cap of the ball that its half-spaces leave.
+    kink that loosens it most, and both parts are bounded anew, each over the cap of the ball its half-spaces leave.
 
     Raises: GeometryError, SettingError for a network, an input, a box or a class that does not fit.
     Source: Zhang and others 2018; Wang and others 2021, beta-CROWN: half-spaces of cuts.
@@ -80,11 +91,16 @@ def nearest_flip(
     start = perf_counter()
     if norm not in (1, 2, np.inf):
         raise SettingError(f"norm is 1, 2 or inf, got {norm!r}.")
-    if seconds is not None and not seconds > 0:
-        raise SettingError(f"seconds must be above 0, or None for no limit; got {seconds}.")
     network = lowered(net, shape)
     asked = question(network, x, target, output, level, box)
-    return answered(asked, float(norm), np.inf if seconds is None else start + seconds, start)
+    end = np.inf if checked_seconds(seconds) is None else start + float(seconds or 0)
+    return answered(asked, float(norm), end, start)
+
+
+def checked_seconds(seconds: float | None) -> float | None:
+    if seconds is not None and not seconds > 0:
+        raise SettingError(f"seconds must be above 0, or None for no limit; got {seconds}.")
+    return seconds
 
 
 def answered(asked: Question, norm: float, end: float, start: float) -> NearestFlip:

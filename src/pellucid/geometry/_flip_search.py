@@ -19,6 +19,7 @@ from ._relax import Ball, Between, Lines, Relaxation, between
 TOLERANCE = 1e-7  # lower and upper bound count as equal from here on, relative
 BATCH = 16  # subsets cut in two at a time
 GROWTH, LARGEST = 2.0, 1e9  # of the ball that is searched where no flip is known, and its largest radius
+STRIDE = 0.2  # of the way from what is proven to the best flip
 HALVINGS = 5  # of the radius, for a lower bound without a cut
 ROUNDING = 1e-9  # bounds that cross by more show that a subset is empty
 NUDGE = 1e-9  # by how much a nearest point is pushed on, to be behind the boundary
@@ -44,8 +45,8 @@ class Subset:
 
 
 class Made(NamedTuple):
-    """Several subsets at once: their bounds, cuts and rows; the line above the goal of each, and what the goal weighs the
-    units of each bend with; the lines of the bends, and those of the units (see `Search.tighten`)."""
+    """Several subsets at once: their bounds, cuts and rows; the line above the goal of each, and what the goal weighs
+    the units of each bend with; the lines of the bends, and those of the units (see `Search.tighten`)."""
 
     low: np.ndarray
     high: np.ndarray
@@ -101,13 +102,28 @@ class Search:
         while True:
             self.radius = min(self.radius, whole * (1 + 10 * TOLERANCE))
             self.halve()
-            self.ball()
+            self.ball((perf_counter() + self.end) / 2)
             self.lower = max(self.lower, self.proven)
+            if self.open:
+                self.climb()
             if self.best.distance <= self.radius or self.late or self.radius >= min(whole, LARGEST):
                 break
             self.radius = self.best.distance if np.isfinite(self.best.distance) else self.radius * GROWTH
         if np.isinf(self.best.distance) and self.lower > whole:
             self.lower = np.inf
+
+    def climb(self) -> None:
+        """Half of the time was not enough for the whole ball: raise the lower bound by balls a little larger than what
+        is proven, where the lines are closer."""
+        whole = self.radius
+        while not self.late and self.lower < self.reach * (1 - TOLERANCE):
+            self.radius = self.lower + STRIDE * (min(whole, self.best.distance) - self.lower)
+            self.ball(self.end)
+            self.lower = max(self.lower, self.proven)
+            if self.open:
+                break
+            self.radius = whole
+        self.radius = whole
 
     def halve(self) -> None:
         """A lower bound without a cut: the largest ball, of a few tried, whose own lines leave no flip in it."""
@@ -126,14 +142,14 @@ class Search:
                 most = self.radius
         self.radius, self.lower = whole, max(self.lower, least)
 
-    def ball(self) -> None:
+    def ball(self, end: float) -> None:
         """Bound the ball of the present radius, then cut what is open until nothing is, or the time is up."""
         self.open, self.closed = [], np.inf
         if self.late or not self.cutting:
             self.closed = self.lower
             return
         self.root()
-        while self.open and not self.late:
+        while self.open and perf_counter() + self.slowest < end:
             began, batch = perf_counter(), []
             while self.open and len(batch) < 2 * BATCH:
                 bound, _, subset = heapq.heappop(self.open)
@@ -176,7 +192,7 @@ class Search:
         """
         ball, every = self.space, np.arange(len(low))[:, None]
         real, lines, walls = np.ones(len(low), bool), [], []
-        for b, step in enumerate(self.asked.network.bends):
+        for b in range(len(self.relax.bends)):
             part = self.relax.part(b)
             wanted = self.relax.undecided(low[:, part], high[:, part], b) | marked[:, part]
             units = np.argsort(~wanted, 1, kind="stable")[:, : int(wanted.sum(1).max(initial=0))]
@@ -194,7 +210,7 @@ class Search:
             real &= (least <= most + ROUNDING * (abs(least) + abs(most))).all(1)
             crossed = least > most
             least[crossed] = most[crossed] = ((least + most) / 2)[crossed]
-            lines.append(between(step.operator, least, most))
+            lines.append(between(self.relax.bends[b], least, most))
             walls.append((units, *(np.concatenate(parts, 1) for parts in zip(*found, strict=True))))
         return real, lines, walls
 
@@ -284,8 +300,8 @@ class Search:
         """For each of some subsets the unit whose line is farthest off at its nearest point, and the kink to cut at.
 
         There the goal's line is above the network's own value by `Σ |d| · gap` over all units, d being what the goal
-        weighs a unit with and gap how far its line is off at the network's own input: so the largest term is what loosens
-        the bound. None where every bend is decided.
+        weighs a unit with and gap how far its line is off at the network's own input: so the largest term is what
+        loosens the bound. None where every bend is decided.
         """
         low, high = made.low[which], made.high[which]
         gaps, inputs = np.zeros_like(low), np.empty_like(low)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from typing import Any
 
 import numpy as np
 
@@ -28,9 +29,7 @@ class Stage:
 
     @property
     def bend(self) -> Bend:
-        operator = self.steps[0].operator
-        assert isinstance(operator, Bend)
-        return operator
+        return self.steps[0].bend
 
 
 class Flow:
@@ -131,6 +130,7 @@ def bounds(stage: Stage, scale: np.ndarray, rows: np.ndarray, found: np.ndarray,
     for step in stage.steps:
         given = [errors[number] for number in step.inputs]
         large = [sizes[number] for number in step.inputs]
+        rounded: Any = 0
         match step.operator:
             case Bend() as bend:
                 n = stage.widths[0]
@@ -140,11 +140,11 @@ def bounds(stage: Stage, scale: np.ndarray, rows: np.ndarray, found: np.ndarray,
                 size = np.where(flat, abs(bend.offsets[0]), abs(bend(ends)).max(0)[None])
                 rounded = 0 if bend.is_relu else 4 * ROUNDING * size
             case Add():
-                error, size = sum(given), sum(large)
-                several = sum((part > 0).astype(int) for part in large) > 1
+                error, size = reduce(np.add, given), reduce(np.add, large)
+                several = reduce(np.add, [(part > 0).astype(int) for part in large]) > 1
                 rounded = np.where(several, 2 * len(given) * ROUNDING * size, 0)
             case Join():
-                error, size, rounded = np.concatenate(given, 1), np.concatenate(large, 1), 0
+                error, size = np.concatenate(given, 1), np.concatenate(large, 1)
             case operator:
                 products = operator.magnitude(large[0])
                 size = products + abs(full_bias(operator))
@@ -159,7 +159,7 @@ def bounds(stage: Stage, scale: np.ndarray, rows: np.ndarray, found: np.ndarray,
     return joined(stage, errors)
 
 
-def full_bias(operator: object) -> np.ndarray:
+def full_bias(operator: Any) -> np.ndarray:
     if isinstance(operator, Windows):
         return np.broadcast_to(operator.bias, (len(operator.index), operator.weight.shape[-1])).reshape(-1)
     return operator.bias

@@ -158,7 +158,8 @@ def place(k, t, e, order, ts, es, same, count, a, b, known, asked, asks):
 def parameter(za, zb, kink, ea, eb):
     """Where a function that is za ± ea at one end and zb ± eb at the other meets the kink, and the error of that.
 
-    With a and b the distances from the kink, t = a / (a + b) is off by at most (b ea + a eb) / (a + b) / (a + b − ea − eb).
+    With a and b the distances from the kink, t = a / (a + b) is off by at most
+    (b ea + a eb) / (a + b) / (a + b − ea − eb).
     """
     a, b = abs(za - kink), abs(zb - kink)
     ea += 2 * UNIT * abs(kink)
@@ -173,8 +174,8 @@ def parameter(za, zb, kink, ea, eb):
 def cut_edges(first, last, ends, pos, neg, z, n, kinks, scale, steep, error, xy, aside, known):
     """Where the lines cross the edges `first … last`, in order.
 
-    Gives back how many new vertices each edge has; of each vertex its line, its place t between the ends of its edge, how
-    far that may be off, and how far the vertex; its bits; and the open pairs.
+    Gives back how many new vertices each edge has; of each vertex its line, its place t between the ends of its edge,
+    how far that may be off, and how far the vertex; its bits; and the open pairs.
     """
     nw = pos.shape[1]
     counts = np.zeros(last - first, np.int64)
@@ -280,9 +281,9 @@ def cut_faces(
     split along one line after the other; the new edge is cut at once by all others that cross it, in their order, so
     both sides find the same vertices on it.
 
-    Gives back the new faces (sizes, vertices, edges, parents, bits of the units above their kinks), the new vertices
-    (ends of the chord, line, the chord's own line, t, how far that may be off, and how far the vertex), the new edges (ends, line, how far the
-    line may lie beside it), the open pairs, and the faces to be cut again for them.
+    Gives back the new faces (sizes, vertices, edges, parents, bits of the units above their kinks); the new vertices
+    (ends of the chord, line, the chord's own line, t, how far that may be off, and how far the vertex); the new edges
+    (ends, line, how far the line may lie beside it); the open pairs; and the faces to be cut again for them.
     """
     nw, old = pos.shape[1], z.shape[0]
     sizes, parents = np.empty(256, np.int64), np.empty(256, np.int64)
@@ -473,7 +474,6 @@ def cut_faces(
                         grown(same, count + 1),
                     )
                     asked, asks = place(lines[k], t, err, order, ts, es, same, count, left, right, known, asked, asks)
-                    # `order` holds lines; the local numbers are found again by a search, since c is small or rare.
                     count += 1
             groups = 0
             base = n_local
@@ -555,7 +555,15 @@ def cut_faces(
             n_again += 1
     return (
         (sizes[:n_faces], ov[:n_out], oe[:n_out], parents[:n_faces], above[:n_faces]),
-        (wa[:n_vertices], wb[:n_vertices], wline[:n_vertices], won[:n_vertices], wt[:n_vertices], wd[:n_vertices], wfar[:n_vertices]),
+        (
+            wa[:n_vertices],
+            wb[:n_vertices],
+            wline[:n_vertices],
+            won[:n_vertices],
+            wt[:n_vertices],
+            wd[:n_vertices],
+            wfar[:n_vertices],
+        ),
         (ea[:n_edges], eb[:n_edges], eline[:n_edges], easide[:n_edges]),
         asked[:asks],
         again[:n_again],

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..affine import Add, Bend, Join, Lowering, Shape, Step, Value
 from ..errors import GeometryError
-from ..layers import Activation, LogSoftmax, Sequential, Softmax
-from ..module import Layer
+from ..layers import Activation, Dense, LogSoftmax, Sequential, Softmax
+from ..module import Layer, children, has_weights, walk
 
 SQUASHED = ("sigmoid", "tanh")  # rising curves through a middle: they move no boundary
 
@@ -65,7 +65,7 @@ class Network:
     @cached_property
     def kinks(self) -> int:
         """How many hyperplanes there are: one for each kink of each unit."""
-        return sum(step.width * len(step.operator.kinks) for step in self.bends)
+        return sum(step.width * len(step.bend.kinks) for step in self.bends)
 
     @cached_property
     def last_use(self) -> dict[int, int]:
@@ -112,7 +112,7 @@ class Network:
         """The blame of the inputs for that of the outputs, (points, n_out) -> (points, n_in), on these pieces."""
         blames, turns = {self.output.number: dy}, iter(reversed(pieces))
         for step in reversed(self.steps):
-            piece = next(turns) if isinstance(step.operator, Bend) else None
+            piece: Any = next(turns) if isinstance(step.operator, Bend) else None
             d = blames.pop(step.output, None)
             if d is None:
                 continue
@@ -134,8 +134,8 @@ class Network:
         values, turns = {0: np.zeros((1, self.n_in))}, iter(pieces)
         for i, step in enumerate(self.steps):
             given = [values[number] for number in step.inputs]
-            bend = isinstance(step.operator, Bend)
-            values[step.output] = step.operator.by_piece(given[0], next(turns)[None]) if bend else step.operator(*given)
+            bent = isinstance(step.operator, Bend)
+            values[step.output] = step.bend.by_piece(given[0], next(turns)[None]) if bent else step.operator(*given)
             self.forget(values, i)
         return values[self.output.number][0]
 
@@ -169,7 +169,7 @@ class Network:
         return self.gathered(found, x[0], directions is None)
 
     def gathered(self, found: list[Any], x: np.ndarray, from_zero: bool) -> Hyperplanes:
-        owners = [(b, k) for b, step in enumerate(self.bends) for k in range(len(step.operator.kinks))]
+        owners = [(b, k) for b, step in enumerate(self.bends) for k in range(len(step.bend.kinks))]
         if not found:
             none = np.zeros(0, int)
             return Hyperplanes(np.zeros((0, len(x))), np.zeros(0), np.zeros(0), none, none, none)
@@ -219,19 +219,24 @@ def without_link(net: Layer) -> tuple[Layer, str]:
 
 
 def input_shape(net: Layer) -> Shape:
-    """The shape of one example, where the first layer with weights is a Dense layer.
+    """The shape of one example.
 
-    Raises: GeometryError where it is not: a convolution sees pictures of any size.
+    Raises: GeometryError where the network does not say it.
     """
-    from ..layers import Dense
-    from ..module import children, has_weights, walk
+    shape = stated_shape(net)
+    if shape is None:
+        raise GeometryError("The network does not say how large its input is: give shape=, such as (28, 28, 1).")
+    return shape
 
+
+def stated_shape(net: Layer | Network) -> Shape | None:
+    """The shape of one example, where the first layer with weights is a Dense layer: a convolution sees any size."""
+    if isinstance(net, Network):
+        return net.shape
     for _, layer in walk(net):
         if not children(layer) and has_weights(layer):
-            if isinstance(layer, Dense):
-                return (layer.weight.shape[0],)
-            break
-    raise GeometryError("The network does not say how large its input is: give shape=, such as (28, 28, 1).")
+            return (layer.weight.shape[0],) if isinstance(layer, Dense) else None
+    return None
 
 
 def checked(network: Network) -> Network:

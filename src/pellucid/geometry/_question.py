@@ -1,4 +1,4 @@
-"""What is asked of a network at one input: which sums of its outputs are below 0 there, and where one of them is not."""
+"""What is asked of a network at one input: which sums of its outputs are below 0 there, and where one is not."""
 
 from __future__ import annotations
 

@@ -100,6 +100,7 @@ class Relaxation:
     def __init__(self, network: Network, x: np.ndarray):
         self.network, self.x = network, x
         self.number = {step.output: k for k, step in enumerate(network.bends)}
+        self.bends = [step.operator for step in network.bends if isinstance(step.operator, Bend)]
         self.starts = np.cumsum([0, *(step.width for step in network.bends)])
         self.units = int(self.starts[-1])
         self.widest = max([network.n_in, *(step.width for step in network.steps)])
@@ -116,15 +117,15 @@ class Relaxation:
     @cached_property
     def kinks(self) -> np.ndarray:
         """The kinks of all units (units, most kinks of one), NaN where it has fewer."""
-        table = np.full((self.units, max([0, *(len(step.operator.kinks) for step in self.network.bends)])), np.nan)
-        for k, step in enumerate(self.network.bends):
-            table[self.part(k), : len(step.operator.kinks)] = step.operator.kinks
+        table = np.full((self.units, max([0, *(len(bend.kinks) for bend in self.bends)])), np.nan)
+        for k, bend in enumerate(self.bends):
+            table[self.part(k), : len(bend.kinks)] = bend.kinks
         return table
 
     def undecided(self, low: np.ndarray, high: np.ndarray, k: int | None = None) -> np.ndarray:
         """Whether a kink of the unit lies strictly between its bounds."""
         table = self.kinks if k is None else self.kinks[self.part(k)]
-        return ((table > low[..., None]) & (table < high[..., None])).any(-1)
+        return np.any((table > low[..., None]) & (table < high[..., None]), -1)
 
     def interval(self, ball: Ball) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of all bends' inputs, (1, units), handed on step by step from the cube that holds the ball."""
@@ -154,16 +155,15 @@ class Relaxation:
         size, rows, _ = d.shape
         blames, c, met = {number: d}, np.zeros((size, rows)), {}
         for step in reversed(self.network.steps[:number]):
-            d = blames.pop(step.output, None)
-            if d is None:
+            if step.output not in blames:
                 continue
+            d = blames.pop(step.output)
             match step.operator:
                 case Bend():
                     k = self.number[step.output]
-                    met[k], line = d, lines[k]
-                    rising, falling = np.maximum(d, 0), np.minimum(d, 0)
-                    c = c + over(rising, line.up_offset) + over(falling, line.down_offset)
-                    parts = [rising * line.up[:, None] + falling * line.down[:, None]]
+                    met[k] = d
+                    d, shift = weighed(d, lines[k])
+                    c, parts = c + shift, [d]
                 case Add():
                     parts = [d] * len(step.inputs)
                 case Join():
@@ -195,12 +195,22 @@ class Relaxation:
     def tangent(self, z: np.ndarray) -> list[Between]:
         """The lines of the region of each point: what is above is the network itself."""
         found = []
-        for step, piece in zip(self.network.bends, self.network.pieces(z), strict=True):
-            slope, offset = (
-                np.broadcast_to(part(piece), piece.shape) for part in (step.operator.slope, step.operator.offset)
-            )
+        for bend, piece in zip(self.bends, self.network.pieces(z), strict=True):
+            slope, offset = (np.broadcast_to(part, piece.shape) for part in (bend.slope(piece), bend.offset(piece)))
             found.append(Between(slope, offset, slope, offset))
         return found
+
+
+def weighed(d: np.ndarray, line: Between) -> tuple[np.ndarray, np.ndarray]:
+    """`d · bend ≤ d' · input + shift`: the line above where d is positive, else that below. Most units are decided, and
+    have one line for both."""
+    shift, made = over(d, line.up_offset), d * line.up[:, None]
+    units = np.flatnonzero(((line.up != line.down) | (line.up_offset != line.down_offset)).any(0))
+    if len(units):
+        falling = np.minimum(d[:, :, units], 0)
+        shift = shift + over(falling, (line.down_offset - line.up_offset)[:, units])
+        made[:, :, units] += falling * (line.down - line.up)[:, None, units]
+    return made, shift
 
 
 def over(d: np.ndarray, offset: np.ndarray) -> np.ndarray:

@@ -9,12 +9,13 @@ import numpy as np
 
 from ..affine import ROUNDING, Add, Bend, Join, Sparse, Windows
 from ..errors import GeometryError
-from . import _solid_kernels as kernels
+from . import _solid_kernels
 from ._enclosure import Cells, Known, advanced, enclosed
 from ._exact import Exact, Point, crossing, point_of
 from ._flow import Flow, Stage, advance, full_bias, taken_apart
 from ._network import Network
 
+kernels: Any = _solid_kernels
 LOOSE = 1e-9  # a vertex whose place is no better known than this part of the box is placed by exact arithmetic
 MARGIN = 1e-9  # a bound excludes the level if it does so by this part of its size
 GROWTH = 2.0  # cells are looked through again when there are so many times as many
@@ -143,10 +144,11 @@ class Solid:
         old = self.nv
         kinks, scale, maps = self.kinks, self.scale, self.rows
         (
-            child, between, asked, self.ends, self.label, self.planes, self.home, self.z, self.xyz, self.error, self.sign,
+            child, between, asked, self.ends, self.label, self.planes, self.home, self.z, self.xyz, self.error,
+            self.sign,
         ) = kernels.cut_edges(
-            line, self.ends, self.m, self.label, self.planes, self.home, self.sign, self.nv, self.z, self.xyz, self.error,
-            self.lines, self.n, kinks, scale, self.steep, maps,
+            line, self.ends, self.m, self.label, self.planes, self.home, self.sign, self.nv, self.z, self.xyz,
+            self.error, self.lines, self.n, kinks, scale, self.steep, maps,
         )  # fmt: skip
         count = len(between)
         self.m += count
@@ -170,7 +172,8 @@ class Solid:
         )  # fmt: skip
         if bad:
             raise GeometryError(
-                f"{bad} faces are not cut in two points, against what exact signs allow. This is a mistake in Pellucid, not yours."
+                f"{bad} faces are not cut in two points, as exact signs would have it. This is a mistake in Pellucid, "
+                "not yours."
             )
         old_faces = self.nf
         (
@@ -320,7 +323,8 @@ def rounding(stage: Stage, unit: np.ndarray, most: np.ndarray) -> np.ndarray:
 
     An operator hands errors on and adds its own rounding, `(terms + 2) u (Σ |w| |x| + |b|)`; twice that, for safety.
     """
-    errors, sizes = taken_apart(stage, unit[None]), taken_apart(stage, most[None])
+    errors: dict[int, Any] = taken_apart(stage, unit[None])
+    sizes: dict[int, Any] = taken_apart(stage, most[None])
     for step in stage.steps:
         given, large = [errors[k] for k in step.inputs], [sizes[k] for k in step.inputs]
         match step.operator:

@@ -1,16 +1,21 @@
 """The inner loops of the spatial complex, compiled by Numba: edges, faces and cells cut by one kink at a time.
 
 A cell is a list of faces, a face a list of edges, in no order: all are convex, and what lies on a kink tells how the
-parts hang together. The lists stand in pools, entry i at `start[i] … start[i] + size[i]`; what is cut is written anew at
-the pool's end. Of everything that is cut, the part above the kink keeps its number and the part below gets a new one.
+parts hang together. The lists stand in pools, entry i at `start[i] … start[i] + size[i]`; what is cut is written anew
+at the pool's end. Of everything that is cut, the part above the kink keeps its number, the part below gets a new one.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
-from ._kernels import UNIT, grown
+from . import _kernels
+
+UNIT = _kernels.UNIT
+grown: Any = _kernels.grown
 
 
 @njit(nogil=True, cache=True)
@@ -53,9 +58,9 @@ def crossed(sign, out):
 
 @njit(nogil=True, cache=True)
 def refined(w, first, second, third):
-    """Move w onto three planes by Newton's step; gives back by how much it may still be off, infinite if they are parallel.
+    """Move w onto three planes by Newton's step; gives back how far off it may still be, infinite if they are parallel.
 
-    A plane is `normal · x + offset`, then by how much that may be off. The planes of a box go along an axis and are exact.
+    A plane is `normal · x + offset`, then by how much that may be off. Those of a box go along an axis and are exact.
     """
     ax, ay, az = across(second, third)
     bx, by, bz = across(third, first)
@@ -104,8 +109,8 @@ def on_box(w, p):
 def cut_edges(line, ends, m, label, planes, home, sign, nv, z, xyz, error, lines, n, kinks, scale, steep, maps):
     """Cut the edges that cross a line, each at a new vertex between its ends.
 
-    Its place is where the edge's two planes meet the line's, and its row what the map of a cell beside the edge says, so
-    errors do not add up from cut to cut. It is on the same side of another line as both ends of its edge; where they
+    Its place is where the edge's two planes meet the line's, and its row what the map of a cell beside the edge says,
+    so errors do not add up from cut to cut. It is on the same side of another line as both ends of its edge; where they
     differ, its value decides, and what the bound of its error leaves open is given back. `child` is the number of an
     edge's part below, −1: not cut.
     """
@@ -271,7 +276,7 @@ def cut_cells(
     scale,
     maps,
 ):
-    """Cut the cells that have vertices strictly on both sides: the new face between is made of all edges on the line."""
+    """Cut the cells that have vertices strictly on both sides: the new face is made of all their edges on the line."""
     cells = nc
     for c in range(nc):
         s = 0

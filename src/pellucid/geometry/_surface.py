@@ -26,14 +26,14 @@ ROWS = 4096
 class Surface(Record):
     """Where one output of a network of three inputs is at a level, in a box: a mesh of convex polygons.
 
-    Each polygon is the piece of the level set in one region, where the network is one affine map, whose `gradient` is at
-    right angles to it; seen from where the output is higher its corners run counterclockwise. Neighbours share corners
-    and edges. `drawn` is which unit bends along an edge, by its bend and line; the box is bend −1.
+    Each polygon is the piece of the level set in one region, where the network is one affine map, whose `gradient` is
+    at right angles to it; seen from where the output is higher its corners run counterclockwise. Neighbours share
+    corners and edges. `drawn` is which unit bends along an edge, by its bend and line; the box is bend −1.
 
     `area` and `volume` are in units of the input; `volume` is that of the part of the box where the output is not above
     the level. `watertight`: off the box every edge belongs to an even number of polygons, two but for the `branching`
-    edges, where sheets meet. `euler` is V − E + F, 2 for each closed sheet without holes; `sheets` is how many parts hang
-    together. `residual` is the largest |f(v) − level| over all vertices, of the network itself in float64;
+    edges, where sheets meet. `euler` is V − E + F, 2 for each closed sheet without holes; `sheets` is how many separate
+    parts there are. `residual` is the largest |f(v) − level| over all vertices, of the network itself in float64;
     `volume_error` is how far the volumes of all cells are from filling the box, relative to it.
 
     Of the `signs` decided, `exact` were left open by float64 and decided in rational arithmetic. `touching` faces of
@@ -131,8 +131,9 @@ def surface_of(
     be at the level in are let go by bounds on the way; last the level cuts what is left. Vertices, edges and faces are
     shared by the cells around them, so the mesh has no cracks, and no part of it can be missed.
 
-    Raises: GeometryError where the network has not three inputs, or a layer that is not piecewise linear; SettingError
-        for an empty or endless box, a level that is no number, or an output that is not there.
+    Raises: GeometryError where the network has not three inputs, a weight that is no number, or a layer that is not
+        piecewise linear; SettingError for an empty or endless box, a level that is no number, or an output that is not
+        there.
     Source: Berzins 2023, "Polyhedral complex extraction from ReLU networks using edge subdivision"; Lei and Jia 2020,
         "Analytic marching".
     Example:
@@ -142,15 +143,15 @@ def surface_of(
         >>> found.count, found.watertight, found.euler, round(found.volume, 9), round(found.area**2, 9)
         (8, True, 2, 1.333333333, 48.0)
     """
-    from ._enumerate import checked_box
+    from ._enumerate import checked_box, flat_input
     from ._solid import Solid
 
     sides = checked_box(box)
-    network = lowered(net)
+    network = lowered(net, (3,) if not isinstance(net, Network) and flat_input(net) else None)
     if network.n_in != 3 or len(sides) != 3:
         raise GeometryError(
-            f"surface_of wants a network of 3 inputs and a box of 3 sides, got {network.n_in} and {len(sides)}. A slice "
-            "or a network of fewer inputs has curves in place of surfaces: see complex_of and slice_of."
+            f"surface_of wants a network of 3 inputs and a box of 3 sides, got {network.n_in} and {len(sides)}. A "
+            "slice or a network of fewer inputs has curves in place of surfaces: see complex_of and slice_of."
         )
     level, output = checked_level(level), checked_output(network, output)
     began = time.perf_counter()
@@ -257,8 +258,8 @@ def note(solid: Solid, found: Any, box: Any) -> str:
     if not len(found.areas):
         heights = solid.network(solid.corners)[:, solid.output]
         words.append(
-            f"The level {solid.level:.6g} is not crossed in the box, so the surface is empty: at its corners the output is "
-            f"from {heights.min():.6g} to {heights.max():.6g}."
+            f"The level {solid.level:.6g} is not crossed in the box, so the surface is empty; at the box's corners the "
+            f"output is from {heights.min():.6g} to {heights.max():.6g}."
         )
     if found.flat:
         words.append(

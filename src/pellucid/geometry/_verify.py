@@ -150,7 +150,7 @@ def read(given: Any, network: Network) -> tuple[list[tuple[Fraction, Fraction]],
         ) from None
     if len(box) != 2 or not all(low < high for low, high in box):
         raise DataError("The box of a planar complex has two sides, each from a lower to a higher number.")
-    widths = [(step.width, len(step.operator.kinks)) for step in network.bends if isinstance(step.operator, Bend)]
+    widths = [(step.width, len(step.bend.kinks)) for step in network.bends if isinstance(step.operator, Bend)]
     for face in faces:
         if len(face.vertices) < 3 or not all(0 <= v < len(points) for v in face.vertices):
             raise DataError(f"Face {face.number} wants at least 3 vertices, numbered from 0 to {len(points) - 1}.")

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import SettingError
 from ..geometry import Network
 from ..geometry._explain import Explanation
-from ..geometry._flip import Flip, nearest_flip
+from ..geometry._flip import NearestFlip, nearest_flip
 from ..geometry._given import Given, given
 from ..module import Layer
 from ..records import Record
@@ -26,16 +26,17 @@ class Change(Record):
     """Inputs that, changed together from `before` to `after`, in their own units, change the answer.
 
     Categories stay as they are. `flip` is in the network's inputs, where a distance of 1 is a deviation of a column.
-    `asked` names the inputs that were free to change; empty for all.
+    `moved` are the numbers of these inputs. `asked` names the inputs that were free to change; empty for all.
     """
 
     sentence: str
     asked: tuple[str, ...]
     names: tuple[str, ...]
+    moved: tuple[int, ...]
     before: np.ndarray
     after: np.ndarray
     to: str
-    flip: Flip
+    flip: NearestFlip
 
 
 def nearest_change(
@@ -62,7 +63,8 @@ def nearest_change(
     shown = np.flatnonzero(changed)
     to = "" if flip.to is None else answer_of(found, flip.to)
     flat = before if after is None else after
-    made = Change("", tuple(asked), tuple(found.names[i] for i in shown), before[shown], flat[shown], to, flip)
+    names, places = tuple(found.names[i] for i in shown), tuple(shown.tolist())
+    made = Change("", tuple(asked), names, places, before[shown], flat[shown], to, flip)
     sizes = np.zeros(0) if flip.point is None else abs(flip.point - x)[shown]
     return replace(made, sentence=told(made, np.argsort(-sizes, kind="stable")))
 
@@ -94,13 +96,18 @@ def told(found: Change, order: np.ndarray) -> str:
         return f"{who} answer stays the same, wherever {alone or 'the inputs'} may go: that is proven."
     if flip.point is None:
         return f"{who} answer does not change within a distance of {number(flip.lower)}; the time was up for more."
-    moves = [f"{found.names[i]} from {number(found.before[i])} to {number(found.after[i])}" for i in order[:NAMED]]
+    moves = [
+        f"{found.names[i]} from {number(float(found.before[i]))} to {number(float(found.after[i]))}"
+        for i in order[:NAMED]
+    ]
     more = [f"{len(order) - NAMED} other inputs a little"] if len(order) > NAMED else []
     what = listed([*moves, *more]) or "no change at all"
     if flip.status == "exact":
         near = f"at a distance of {number(flip.distance)}, proven to be the least"
     else:
-        near = f"at a distance of {number(flip.distance)}; none is nearer than {number(flip.lower)}, and the time was up"
+        near = (
+            f"at a distance of {number(flip.distance)}; none is nearer than {number(flip.lower)}, and the time was up"
+        )
     return f"{who} nearest change to {found.to}: {what}, {near}."
 
 

@@ -1,4 +1,4 @@
-"""A run's network as the linear pieces it is made of: a picture of its regions, the models it uses, one row explained."""
+"""A run's network as the linear pieces it is made of: its regions in a plane, the models it uses, one row explained."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ MARGIN = 0.05  # of the range of the data, around it
 
 @dataclass(frozen=True)
 class View(Record):
-    """The regions of a network in the plane of its two inputs, or in a slice, and how to name what is seen.
+    """The regions of a network in the plane of its two inputs, or in a slice, and what is seen there.
 
-    `names` are those of the axes, `outputs` of the outputs, and `link` what these are, such as "logit"; `level` is where an only output decides between two
-    answers, None where it decides nothing. `points` are rows on the plane, and `classes` what they are.
+    `names` are those of the axes, `outputs` of the outputs, and `link` what these are, such as "logit"; `level` is
+    where an only output decides between two answers, None where it decides nothing. `points` are rows on the plane,
+    and `classes` what they are.
     """
 
     complex: Complex
@@ -110,7 +111,7 @@ def view(
     slice goes through, by default three of different classes; `pca` takes the two principal directions instead.
     `settings` are those of `complex_of` and `slice_of`.
 
-    Raises: as these; SettingError where three rows are not three of the rows there are, or for rows where there are none.
+    Raises: as these; SettingError where three rows are not three of those there are, or where there are none.
     """
     found, known = seen_rows(net, data, rows is not None)
     if found.network.n_in == 2 and rows is None and not pca:
@@ -249,6 +250,8 @@ def marked(cut: Complex, known: Known, places: Sequence[int]) -> tuple[Complex, 
     assert cut.plane is not None
     rows = [int(known.numbers[i]) for i in places]
     said = [f": {known.classes[i]}" if known.classes else "" for i in places]
-    places_on = dict(zip((f"row {r}{s}" for r, s in zip(rows, said, strict=True)), cut.plane.marks.values(), strict=True))
+    places_on = dict(
+        zip((f"row {r}{s}" for r, s in zip(rows, said, strict=True)), cut.plane.marks.values(), strict=True)
+    )
     named = replace(cut, plane=replace(cut.plane, marks=places_on))
     return named, (f"from row {rows[0]} towards row {rows[1]}", f"at right angles, to row {rows[2]}")

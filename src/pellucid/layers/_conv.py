@@ -173,7 +173,7 @@ def slide_over(layer: Any, x: Any) -> Slide:
     return Slide(layer.stride, padding, layer.dilation, layer.groups)
 
 
-def one_of(x: Value) -> jax.ShapeDtypeStruct:
+def one_of(x: Value) -> Any:
     """A single example of a lowered network's value, as the checks of a layer want it."""
     return jax.ShapeDtypeStruct((1, *x.shape), "float32")
 

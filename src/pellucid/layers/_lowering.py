@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from functools import partial, reduce
 from itertools import product
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -246,7 +246,7 @@ def windows(x: Array, size: Shape, at: Slide) -> list[Array]:
 
 def index_of(shape: Shape, size: Shape, at: Slide) -> tuple[np.ndarray, Shape]:
     """Which place of the input each tap of the kernel sees, (places, taps), −1 around it; and the places' own shape."""
-    numbered = np.arange(1, prod(shape) + 1, dtype=np.int32).reshape(1, *shape, 1)
+    numbered: Any = np.arange(1, prod(shape) + 1, dtype=np.int32).reshape(1, *shape, 1)
     seen = [np.asarray(tap)[0, ..., 0] for tap in windows(numbered, size, at)]
     return np.stack([tap.reshape(-1) for tap in seen], 1) - 1, seen[0].shape
 

@@ -79,11 +79,12 @@ class Pad(Layer):
 
     def lower(self, at: Lowering, x: Value) -> Value:
         units = np.arange(prod(x.shape)).reshape(x.shape)
-        margins = [*self.margins(one_of(x)), (0, 0)]
+        margins: Any = [*self.margins(one_of(x)), (0, 0)]
         if self.mode == "constant":
             index = np.pad(units, margins, constant_values=-1)
             return at.select(x, index, index.shape, self.value)
-        index = np.pad(units, margins, mode=self.mode)
+        mode: Any = self.mode
+        index = np.pad(units, margins, mode=mode)
         return at.select(x, index, index.shape)
 
 

@@ -56,8 +56,8 @@ class MaxPool(Layer):
         return dy, self
 
     def lower(self, at: Lowering, x: Value) -> Value:
-        channels = np.arange(prod(x.shape), dtype=np.int32).reshape(1, *x.shape)
-        taps = [channels + 1]  # so that 0 is a place outside
+        channels: Any = np.arange(prod(x.shape), dtype=np.int32).reshape(1, *x.shape)
+        taps: list[Any] = [channels + 1]  # so that 0 is a place outside
         for window in windows(self, channels):
             taps = [part for tap in taps for part in places(tap, window, 0)]
         index = np.stack([np.asarray(tap)[0] for tap in taps], -1) - 1
@@ -286,7 +286,7 @@ def spread(dy: Array, window: Window, winner: Array | None = None) -> Array:
 def means(window: Window, count_padding: bool) -> np.ndarray:
     """Mean pooling along one axis as a matrix, (places, n)."""
     starts = np.arange(window.positions) * window.stride - window.before
-    parts = [(max(a, 0), min(a + window.size, window.n)) for a in starts]
+    parts = [(max(a, 0), min(a + window.size, window.n)) for a in starts.tolist()]
     return rows_of(window.n, parts, window.size if count_padding else None)
 
 

@@ -26,16 +26,16 @@ SHUFFLED = (
     "unimportant."
 )
 PIECES = (
-    "A network of piecewise-linear parts cuts its input into regions, and in each of them it is one linear formula. What "
-    "follows is exact: no approximation is drawn, and every sum is checked against the network."
+    "A network of piecewise-linear parts cuts its input into regions, and in each of them it is one linear formula. "
+    "What follows is exact: no approximation is drawn, and every sum is checked against the network."
 )
 REGIONS = (
-    "Thin lines are where a unit bends, those of the first layer the strongest. The colour is the answer, fuller where it "
-    "is clearer; the strong line is where the answer changes."
+    "Thin lines are where a unit bends, those of the first layer the strongest. The colour is the answer, fuller where "
+    "it is clearer; the strong line is where the answer changes."
 )
 CONTRIBUTIONS = (
-    "The bars are what each input contributed to the output, and sum to it. The lines show how far each input could move "
-    "alone before another formula takes over."
+    "The bars are what each input contributed to the output, and sum to it. The lines show how far each input could "
+    "move alone before another formula takes over."
 )
 WORST = "Rows are numbered as in the data, the first is 0"
 ON_AND_OFF = "on one side it speaks up, on the other it is silent"

@@ -113,7 +113,7 @@ def pattern(
     tell: int = MOST_TOLD,
 ) -> Figure:
     """Every region told apart from its neighbours, whatever the output."""
-    colours = np.array([(*rgb(colour), 0.62) for colour in MANY[:7]])
+    colours = np.array([(*rgb(colour), 0.62) for colour in MANY])
     faces = faces_at(record.mesh, record.box, pixel_middles(record.box))
     figure, axes, _ = canvas(record, False)
     painted(axes, record.box, colours[told_apart(record)][faces])
@@ -192,7 +192,9 @@ def canvas(record: Complex, with_key: bool, part: float = 0.05) -> tuple[Figure,
     (x0, x1), (y0, y1) = record.box
     if not with_key:
         return *sheet_for(x1 - x0, y1 - y0, 0.9 + 0.1 * min(record.flat.n_out, 8)), None
-    figure, ((axes, key),) = new(height(x1 - x0, y1 - y0, 0.75, (WIDE - 1.25) / (1 + part)), 1, 2, width_ratios=(1, part))
+    figure, ((axes, key),) = new(
+        height(x1 - x0, y1 - y0, 0.75, (WIDE - 1.25) / (1 + part)), 1, 2, width_ratios=(1, part)
+    )
     return figure, axes, key
 
 
@@ -342,4 +344,6 @@ def counted(record: Complex) -> str:
 def quantile(values: np.ndarray, weights: np.ndarray, part: float) -> float:
     """The value that so large a part of the area is not above."""
     order = np.argsort(values)
-    return float(values[order][np.searchsorted(np.cumsum(weights[order]), part * weights.sum()).clip(0, len(order) - 1)])
+    return float(
+        values[order][np.searchsorted(np.cumsum(weights[order]), part * weights.sum()).clip(0, len(order) - 1)]
+    )

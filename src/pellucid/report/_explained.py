@@ -7,8 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from ..errors import SettingError
 from ..geometry._explain import Explanation
-from ..insight import pictured
+from ..geometry._flip import NearestFlip
+from ..insight import Change, pictured
 from ._colours import BLUE, INK, LINE, MUTED
 from ._style import dress, new, tips
 from ._weights import RAISES, bare, signed_bars, signs
@@ -18,7 +20,7 @@ MOST = 12  # inputs that are drawn
 
 
 def bars(record: Explanation, most: int = MOST) -> Figure:
-    """The contributions that sum to the output, and beside them how far each input alone can move in the same region."""
+    """The contributions that sum to the output, and beside them how far each input alone can move in the region."""
     parts = [part for part in record.parts if part.contribution][:most]
     parts = parts or list(record.parts[:1])
     rest = float(record.contributions.sum() - sum(part.contribution for part in parts))
@@ -73,8 +75,6 @@ def picture(record: Explanation) -> Figure:
 
     Raises: SettingError where the inputs are not those of a picture.
     """
-    from ..errors import SettingError
-
     shown = {"input": pictured(record.names, record.values),
              "contributions": pictured(record.names, record.contributions),
              "weights": pictured(record.names, record.weights)}  # fmt: skip
@@ -91,6 +91,30 @@ def picture(record: Explanation) -> Figure:
         bare(axes, title)
     figure.suptitle(f"{cut(subject(record), 44)} = {plain(record.value)}", x=0.02, ha="left", weight="bold", size=11.5)
     figure.supxlabel(RAISES, size=9, color=MUTED)
+    return figure
+
+
+def moved(record: NearestFlip | Change, most: int = MOST) -> Figure:
+    """By how much each input is moved to the nearest change of the answer, in the network's inputs.
+
+    Raises: SettingError where no change was found.
+    """
+    flip = record.flip if isinstance(record, Change) else record
+    if flip.point is None:
+        raise SettingError("No change of the answer was found, so there is none to draw.")
+    step = flip.point - flip.x
+    names = [f"input {i}" for i in range(len(step))]
+    if isinstance(record, Change):
+        named = dict(zip(record.moved, record.names, strict=True))
+        names = [named.get(i, name) for i, name in enumerate(names)]
+    order = np.argsort(-abs(step), kind="stable")[: max(1, min(most, np.count_nonzero(step)))]
+    said = [f"{names[i]}: {plain(float(flip.x[i]))} → {plain(float(flip.point[i]))}" for i in order]
+    figure, ((axes,),) = new(1.1 + 0.235 * len(order))
+    signed_bars(axes, [names[i] for i in order], step[order], said, float(abs(step).max()) or 1.0)
+    to = record.to if isinstance(record, Change) else f"answer {flip.to}"
+    proven = "the least" if flip.status == "exact" else f"at least {plain(flip.lower)}"
+    title = f"To {cut(to, 24)}: distance {plain(flip.distance)} ({proven})"
+    dress(axes, title, "moves, as the network sees its inputs", "", grid="")
     return figure
 
 

@@ -97,20 +97,24 @@ def leading_slopes(found: Complex, output: int | None) -> np.ndarray:
     return slopes[each, :, order[:, -1]] - slopes[each, :, order[:, -2]]
 
 
-def told_apart(found: Complex, colours: int = 7) -> np.ndarray:
-    """A colour number for each face such that neighbours differ; a planar map never needs more than six in this order
-    but for rare cases, where the last is used twice."""
+def told_apart(found: Complex, colours: int = 7, most: int = 10) -> np.ndarray:
+    """A colour number for each face such that neighbours differ, one face after the other.
+
+    A face with neighbours in all `colours` takes another, up to `most`; should these be used up too, it has that of a
+    neighbour.
+    """
     from scipy.sparse import coo_array
 
     sides = found.sides[(found.sides >= 0).all(1)]
     pairs = np.concatenate([sides, sides[:, ::-1]])
     near = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(found.count,) * 2).tocsr()
-    start, other = near.indptr.tolist(), near.indices.tolist()
+    start, other = np.asarray(near.indptr).tolist(), np.asarray(near.indices).tolist()
     chosen = [-1] * found.count
     for f in range(found.count):
         taken = {chosen[g] for g in other[start[f] : start[f + 1]]}
         first = (f * 5) % colours  # all colours are used about as often
-        chosen[f] = next(((first + i) % colours for i in range(colours) if (first + i) % colours not in taken), first)
+        order = [*((first + i) % colours for i in range(colours)), *range(colours, most)]
+        chosen[f] = next((colour for colour in order if colour not in taken), first)
     return np.array(chosen)
 
 
@@ -122,7 +126,9 @@ def said_of_faces(found: Complex, names: Sequence[str], outputs: Sequence[str]) 
     for f in range(found.count):
         lines = [f"region {f} of {found.count:,}, {share(found.areas[f] / total)} of the area"]
         for o in np.argsort(-middle[f], kind="stable")[:MOST_SAID]:
-            lines.append(formula(maps.slopes[f, :, o], maps.offsets[f, o], names, called(outputs, int(o), found.flat.n_out)))
+            lines.append(
+                formula(maps.slopes[f, :, o], maps.offsets[f, o], names, called(outputs, int(o), found.flat.n_out))
+            )
         said.append("\n".join(lines))
     return said
 

@@ -12,12 +12,39 @@ from ..errors import SettingError, unknown
 from ..geometry import Boundary, Complex
 from ..geometry._along import Pieces
 from ..geometry._explain import Explanation
+from ..geometry._flip import NearestFlip
 from ..geometry._models import LinearModels
 from ..geometry._surface import Surface
-from ..insight import Attention, Calibration, DropoutScale, Filters, Gates, Importance, Neuron, Neurons, Propagation, View
+from ..insight import (
+    Attention,
+    Calibration,
+    Change,
+    DropoutScale,
+    Filters,
+    Gates,
+    Importance,
+    Neuron,
+    Neurons,
+    Propagation,
+    View,
+)
 from ..records import Record
 from ..train import Evaluation, RangeTest, Run
-from . import _answers, _attention, _complex, _curves, _explained, _gates, _inside, _lines, _network, _neuron, _signal, _views, _weights
+from . import (
+    _answers,
+    _attention,
+    _complex,
+    _curves,
+    _explained,
+    _gates,
+    _inside,
+    _lines,
+    _network,
+    _neuron,
+    _signal,
+    _views,
+    _weights,
+)
 from ._style import styled
 
 # The first kind of each record is the one drawn where none is named.
@@ -44,6 +71,8 @@ FIGURES: dict[type, dict[str, Callable[..., Figure]]] = {
     },
     Boundary: {"boundary": _complex.boundary},
     Explanation: {"bars": _explained.bars, "picture": _explained.picture},
+    NearestFlip: {"moves": _explained.moved},
+    Change: {"moves": _explained.moved},
     Pieces: {"line": _lines.along},
     Surface: {"surface": _lines.surface},
     View: {"regions": _views.regions, "slope": _views.slope, "pattern": _views.pattern, "layer": _views.layer},

@@ -58,7 +58,9 @@ def film_of(
     if place.suffix.lower() == ".svg":
         return write_text(place, svg)
     head = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Regions over time</title>'
-    return write_text(place, f"{head}<style>body{{margin:0}}svg{{max-width:760px}}</style></head><body>{svg}</body></html>\n")
+    return write_text(
+        place, f"{head}<style>body{{margin:0}}svg{{max-width:760px}}</style></head><body>{svg}</body></html>\n"
+    )
 
 
 def drawings(frames: Sequence[Complex], labels: Sequence[str], options: dict[str, Any]) -> list[Figure]:
@@ -75,15 +77,20 @@ def drawings(frames: Sequence[Complex], labels: Sequence[str], options: dict[str
 def moving(figures: Sequence[Figure], seconds: float) -> str:
     """SVG of all figures in one place, each shown for its time, again and again."""
     parts, n = [svg_of(figure, f"f{i}", "") for i, figure in enumerate(figures)], len(figures)
-    wide, high = (max(float(re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', part)[0][i]) for part in parts) for i in (0, 1))
+    wide, high = (
+        max(float(re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', part)[0][i]) for part in parts) for i in (0, 1)
+    )
     delays = "".join(f".film>g:nth-of-type({i + 1}){{animation-delay:{(i - n) * seconds:.6g}s}}" for i in range(n))
     style = STYLE.format(light=variables(0), dark=variables(1), whole=n * seconds, part=100 / n, delays=delays)
-    style = style if n > 1 else STYLE.split("{delays}")[0].split(".film>g")[0].format(light=variables(0), dark=variables(1))
+    style = (
+        style if n > 1 else STYLE.split("{delays}")[0].split(".film>g")[0].format(light=variables(0), dark=variables(1))
+    )
     size = f'width="{wide * 1.6:.0f}" height="{high * 1.6:.0f}" viewBox="0 0 {wide:g} {high:g}"'
     groups = "\n".join(f"<g>{sized(part)}</g>" for part in parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="film" {size} role="img" aria-label="The regions over time, '
-        f'{n} pictures."><style>{style}</style><rect width="100%" height="100%" style="fill:var(--pl-paper, {PAPER})"/>\n'
+        f'{n} pictures."><style>{style}</style>\n'
+        f'<rect width="100%" height="100%" style="fill:var(--pl-paper, {PAPER})"/>\n'
         f"{groups}</svg>\n"
     )
 

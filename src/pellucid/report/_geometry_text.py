@@ -13,7 +13,7 @@ from ..geometry._along import Pieces
 from ..geometry._count import Counts
 from ..geometry._enumerate import Regions
 from ..geometry._explain import Explanation
-from ..geometry._flip import Flip
+from ..geometry._flip import NearestFlip
 from ..geometry._models import LinearModels
 from ..geometry._region import Region
 from ..geometry._surface import Surface
@@ -36,8 +36,9 @@ def complex_text(record: Complex) -> str:
     facts = {"box": f"{span(x0, x1)} × {span(y0, y1)}", "layer by layer": by_layer(record)}
     if record.complete:
         facts["linear regions"] = f"{record.linear_count:,}, neighbours with the same map taken together"
+    here = len(np.unique(record.drawn[record.drawn[:, 0] >= 0], axis=0))
     facts |= {
-        "lines": f"{record.kinks:,} units bend, {len(np.unique(record.drawn[record.drawn[:, 0] >= 0], axis=0)):,} of them here",
+        "lines": f"{record.kinks:,} kinks, {here:,} of them here",
         "decisions": f"{record.signs:,} signs, {record.exact:,} of them by exact arithmetic",
         "check": f"V − E + F = {record.euler}, areas to {small(record.area_error)}"
         + (f", map − network ≤ {small(record.residual)}" if record.complete else ""),
@@ -57,9 +58,9 @@ def by_layer(record: Complex) -> str:
 
 def boundary_text(record: Boundary, outputs: Sequence[str] = ()) -> str:
     total, closed = float(record.areas.sum()), sum(record.closed)
+    straight = sum(len(line) - 1 for line in record.lines)
     facts = {
-        "lines": f"{len(record.lines):,}, {closed:,} of them closed, of {sum(len(line) - 1 for line in record.lines):,} "
-        "straight pieces",
+        "lines": f"{len(record.lines):,}, {closed:,} of them closed, of {straight:,} straight pieces",
         "length": number(record.length),
         "check": f"the two answers differ on it by ≤ {small(record.residual)} of the largest output",
     }
@@ -101,19 +102,25 @@ def change_text(record: Change) -> str:
     return "\n".join(wrapped([record.sentence]))
 
 
-def flip_text(record: Flip) -> str:
+def flip_text(record: NearestFlip) -> str:
     """The nearest point of another answer, or what is known of it."""
     nearest = number(record.distance) if np.isfinite(record.distance) else "none found"
-    known = {"exact": "exact", "none": "there is none in the box", "bounds": f"not below {number(record.lower)}; time was up"}
+    known = {
+        "exact": "exact",
+        "none": "there is none in the box",
+        "bounds": f"not below {number(record.lower)}; time was up",
+    }
     facts = {"distance": f"{nearest} in the norm {record.norm:g}: {known[record.status]}"}
     if record.to is not None:
         facts |= {"answer": f"{record.answer}, there {record.to}"}
     if record.point is not None:
         moved = record.point - record.x
         most = np.argsort(-abs(moved), kind="stable")[:MOST_INPUTS]
-        steps = ", ".join(f"input {i} {'+' if moved[i] > 0 else ''}{plain(moved[i], 3)}" for i in most if moved[i])
-        facts |= {"by": steps or "nothing: it is on the boundary", "check": f"the network is {small(abs(record.margin or 0))} "
-                  "from a tie there"}  # fmt: skip
+        steps = ", ".join(
+            f"input {i} {'+' if moved[i] > 0 else ''}{plain(float(moved[i]), 3)}" for i in most if moved[i]
+        )
+        facts |= {"by": steps or "nothing: it is on the boundary"}
+        facts |= {"check": f"the network is {small(abs(record.margin or 0))} from a tie there"}
     facts |= {"time": f"{seconds(record.seconds)}, {record.subsets:,} parts bounded"}
     return f"The nearest change of the answer\n{listed(facts)}"
 
@@ -135,8 +142,8 @@ def models_text(record: LinearModels) -> str:
     n, most = len(record.models), record.largest
     alone = record.rows - record.sharing
     said = [
-        f"{record.rows:,} rows lie in {record.regions:,} regions and are answered by {n:,} linear model{'s' * (n != 1)}; "
-        f"the largest region holds {most:,}, and {alone:,} row{'s' * (alone != 1)} "
+        f"{record.rows:,} rows lie in {record.regions:,} regions and are answered by {n:,} linear "
+        f"model{'s' * (n != 1)}; the largest region holds {most:,}, and {alone:,} row{'s' * (alone != 1)} "
         f"{'have' if alone != 1 else 'has'} one alone."
     ]
     inputs, outputs = strongest(record), record.outputs[:MOST_OUTPUTS]
@@ -166,7 +173,7 @@ def strongest(record: LinearModels, most: int = MOST_INPUTS) -> list[int]:
 def region_text(record: Region) -> str:
     """One region: its facets in the order of their distance, with who bends there."""
     facts = {
-        "facets": f"{len(record.facets):,}, of {record.hyperplanes:,} hyperplanes ({record.dead:,} the same everywhere)",
+        "facets": f"{len(record.facets):,}, of {record.hyperplanes:,} hyperplanes; {record.dead:,} do not bend here",
         "largest ball": number(record.radius) if np.isfinite(record.radius) else "without end",
     }
     facts |= {"on a kink": f"{record.touching} hyperplanes pass through x"} if record.touching else {}
@@ -286,7 +293,7 @@ TEXTS = {
     Counts: counts_text,
     Change: change_text,
     Explanation: explanation_text,
-    Flip: flip_text,
+    NearestFlip: flip_text,
     LinearModels: models_text,
     Pieces: pieces_text,
     Region: region_text,

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from ._answers import rgb
 from ._colours import LINE, MUTED
 from ._faces import Scale, by_direction
 from ._style import dress
@@ -23,7 +23,7 @@ MOST_KEYS = 10
 def legend(figure: Figure, keys: Mapping[str, str], alpha: float = 0.75) -> None:
     """Names with their colours below the picture."""
     named = list(keys.items())
-    shown = [Patch(facecolor=(*rgb(colour), alpha), edgecolor="none", label=cut(name, 44))
+    shown = [Patch(facecolor=to_rgba(colour, alpha), edgecolor="none", label=cut(name, 44))
              for name, colour in named[:MOST_KEYS]]  # fmt: skip
     if len(named) > MOST_KEYS:
         shown.append(Patch(facecolor="none", edgecolor="none", label=f"and {len(named) - MOST_KEYS} more"))

@@ -138,6 +138,8 @@ def lit(record: Surface, turn: tuple[float, float]) -> np.ndarray:
     bright = 0.5 + 0.5 * facing  # both sides of the surface are seen, so nothing is black
     base, white, dark = np.array(rgb(BLUE)), np.ones(3), np.array(rgb(BLUE)) * 0.35
     mixed = np.where(
-        bright[:, None] > 0.5, base + (white - base) * (bright[:, None] - 0.5) * 1.5, dark + (base - dark) * 2 * bright[:, None]
+        bright[:, None] > 0.5,
+        base + (white - base) * (bright[:, None] - 0.5) * 1.5,
+        dark + (base - dark) * 2 * bright[:, None],
     )
     return np.clip(mixed, 0, 1)

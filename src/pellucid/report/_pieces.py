@@ -65,10 +65,14 @@ def models_table(record: LinearModels) -> Markup:
     head = ["model", "rows", *(cut(record.names[j], 24) for j in inputs), "constant"]
     largest = share(record.largest / record.rows)
     said = (
-        f"{record.rows:,} rows lie in {record.regions:,} regions; the largest holds {largest}. These are the linear models "
-        f"that answer most of them, of {number(len(record.models))}, in the units of the data"
+        f"{record.rows:,} rows lie in {record.regions:,} regions; the largest holds {largest}. These are the linear "
+        f"models that answer most of them, of {number(len(record.models))}, in the units of the data"
     )
-    one = f", for the {record.link or 'output'} of {record.outputs[0]}" if len(record.outputs) > 1 and len(outputs) == 1 else ""
+    one = (
+        f", for the {record.link or 'output'} of {record.outputs[0]}"
+        if len(record.outputs) > 1 and len(outputs) == 1
+        else ""
+    )
     hidden = len(record.names) - len(inputs)
     rest = f" {hidden:,} more inputs are not shown." if hidden > 0 else ""
     table = table_of(head, rows, " " + "r" * (len(inputs) + 2), "The linear models it uses")

@@ -11,8 +11,8 @@ from ..errors import SettingError
 from ..geometry._models import LinearModels
 from ..insight import View
 from . import _complex
-from ._geometry_text import strongest
 from ._colours import MUTED
+from ._geometry_text import strongest
 from ._style import dress, new
 from ._weights import RAISES, cells
 from .words import cut, squeezed
@@ -22,7 +22,8 @@ MOST_MODELS = 14
 
 def regions(record: View, **options: Any) -> Figure:
     rows = (record.points, record.classes) if len(record.points) else None
-    found, titled = record.complex, {}
+    found = record.complex
+    titled: dict[str, Any] = {}
     if found.flat.n_out == 1:
         of = f"the {record.link} of {record.outputs[0]}" if record.link else record.outputs[0]
         titled = {"title": f"{_complex.counted(found)} regions by {squeezed(of, 30)}"}
