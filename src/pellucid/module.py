@@ -49,7 +49,7 @@ class Layer(equinox.Module):
         """`(saved, dL/dy) -> (dL/dx, dL/dlayer)`."""
 
     def lower(self, at: Lowering, x: Any) -> Any:
-        """What the layer is at inference as a piecewise-affine map, written down with `at`; x and the result are `Value`.
+        """The layer at inference as a piecewise-affine map, written down with `at`; x and the result are a `Value`.
 
         Raises: GeometryError where the layer is not piecewise linear, as here unless it says what it is.
         """

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_every_layer import CASES
 
 from pellucid.activations import CURVES
 from pellucid.affine import Bend, Lowering
@@ -27,6 +26,7 @@ from pellucid.layers import (
     Softmax,
     values_of,
 )
+from test_every_layer import CASES
 
 CURVED = {
     *("Softmax", "LogSoftmax", "Masking", "Function", "Gate", "GatedLinear", "RNN", "LSTM", "GRU", "Bidirectional"),

@@ -2,17 +2,19 @@
 
 import json
 import sys
+from fractions import Fraction
 from itertools import pairwise
 
 import jax
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import pellucid as pl
 from pellucid.errors import GeometryError, SettingError, StoreError
 from pellucid.geometry._enclosure import Cells, Known, enclosed
+from pellucid.geometry._exact import Exact, point_of
 from pellucid.geometry._network import lowered
 from pellucid.geometry._surface import surface_of
 from pellucid.layers import Activation, Conv2d, Dense, Flatten, MaxPool, Residual, Sequential
@@ -229,17 +231,35 @@ def test_twice_the_same_units_change_nothing():
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10**6), level=st.integers(-2, 2))
-def test_networks_of_small_whole_numbers_full_of_ties_still_close(seed, level):
+@given(
+    seed=st.integers(0, 10**6),
+    level=st.integers(-2, 2),
+    curves=st.tuples(*[st.sampled_from(["relu", "abs", "hard_tanh", "relu6"])] * 2),
+)
+@example(seed=0, level=0, curves=("relu", "hard_tanh"))
+def test_networks_of_small_whole_numbers_full_of_ties_still_close(seed, level, curves):
     rng = np.random.default_rng(seed)
     some = lambda *shape: rng.integers(-2, 3, shape)  # noqa: E731
-    net = Sequential([dense(some(3, 6), some(6)), RELU, dense(some(6, 6), some(6)), RELU, dense(some(6, 1), some(1))])
+    one, two = map(Activation, curves)
+    net = Sequential([dense(some(3, 6), some(6)), one, dense(some(6, 6), some(6)), two, dense(some(6, 1), some(1))])
     found = surface_of(net, [(-1, 1)] * 3, level=level)
     assert found.watertight
     assert found.residual < 1e-12
     assert found.volume_error < 1e-12
     points = rng.uniform(-1, 1, (20_000, 3))
     assert found.volume == pytest.approx(8 * (found.network(points) <= level).mean(), abs=0.15)
+
+
+def test_a_curve_whose_slope_has_no_float_does_not_jump_at_its_kink_in_exact_arithmetic():
+    network = lowered(Sequential([dense(np.eye(3)), Activation("hard_sigmoid")]))
+    exact = Exact(network)
+    values = [Fraction(*exact.value(point_of([x, 0, 0]), network.output.number, 0)) for x in (-4, -3, 3, 4)]
+    assert values == [0, 0, 6 * Fraction(1 / 6), 6 * Fraction(1 / 6)]
+    rng = np.random.default_rng(5)
+    some = lambda *shape: rng.integers(-2, 3, shape)  # noqa: E731
+    net = Sequential([dense(4 * some(3, 8), some(8)), Activation("hard_sigmoid"), dense(some(8, 1))])
+    for level in (-1, 0, 1):
+        assert surface_of(net, [(-1, 1)] * 3, level=level).watertight
 
 
 def test_where_sheets_meet_an_edge_belongs_to_four_polygons():

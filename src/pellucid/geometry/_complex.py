@@ -63,6 +63,7 @@ class Complex(Record):
     mesh: Mesh = unlisted()
     rows: Rows = unlisted()
     threads: int = unlisted()
+    limit: int = unlisted()
 
     @property
     def xy(self) -> np.ndarray:
@@ -136,6 +137,11 @@ class Complex(Record):
         if bend < 0:
             return "the box"
         return self.flat.name(bend, line % self.flat.bends[bend].width)
+
+    def update(self, net: Layer) -> Complex:
+        """The regions of a network with other weights in the same rectangle, as it is a few steps of training later."""
+        network = lowered(net, self.network.shape)
+        return cut(network, self.plane, self.box, self.limit, self.threads, False)
 
     def whole(self) -> None:
         """Raises: GeometryError where the faces are not the network's regions."""
@@ -332,6 +338,7 @@ def cut(
         mesh=mesh,
         rows=rows if complete else (flat(mesh.xy), rows[1]),
         threads=threads,
+        limit=limit,
     )
     residual = difference(found) if complete else float("nan")
     return replace(found, residual=residual, seconds=time.perf_counter() - began)

@@ -344,8 +344,8 @@ class Cutter:
         def fresh(a: int, b: int) -> None:
             rows = np.empty((b - a, z.shape[1]))
             kernels.rows(
-                a, b, z, edges.u, edges.v, edges.t, faces.a, faces.b, faces.t, faces.line, faces.on, n, stage.bend.kinks,
-                error, rows,
+                a, b, z, edges.u, edges.v, edges.t, faces.a, faces.b, faces.t, faces.line, faces.on, n,
+                stage.bend.kinks, error, rows,
             )  # fmt: skip
             for v in loose[np.searchsorted(loose, a) : np.searchsorted(loose, b)]:
                 rows[v - a], error[old + v] = self.afresh(number, xy[old + v]), 4.0

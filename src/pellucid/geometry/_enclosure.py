@@ -11,6 +11,7 @@ from . import _solid_kernels as kernels
 from ._network import Network
 
 MOST = 1 << 24  # numbers in one array
+ROUNDED = 1e-12  # what is added for rounding, as a part of the largest number before a bend
 
 
 class Cells(NamedTuple):
@@ -71,6 +72,7 @@ def some(
                 (maps, error), *_ = given
                 low, high = kernels.ranges(maps, cells.ptr, cells.corners, cells.points)
                 slope, middle, half = between(bend, low - error, high + error)
+                half += ROUNDED * np.maximum(high.max(1), -low.min(1))[:, None]
                 bent[i] = slope, half
                 maps = maps * slope[:, None]
                 maps[:, 0] += middle
@@ -124,7 +126,7 @@ def between(bend: Bend, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, 
         bends = (low < 0) & (high > 0)
         slope = np.where(bends, high / np.where(bends, high - low, 1), low >= 0)
         half = np.where(bends, -slope * low / 2, 0)
-        return slope, half, half
+        return slope, half, half.copy()
     at_low, at_high = bend(low), bend(high)
     inside = np.stack([(low < kink) & (kink < high) for kink in bend.kinks])
     width = np.where(inside.any(0), high - low, 1)

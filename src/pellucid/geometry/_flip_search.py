@@ -23,6 +23,7 @@ STRIDE = 0.2  # of the way from what is proven to the best flip
 HALVINGS = 5  # of the radius, for a lower bound without a cut
 ROUNDING = 1e-9  # bounds that cross by more show that a subset is empty
 NUDGE = 1e-9  # by how much a nearest point is pushed on, to be behind the boundary
+ZERO = 1e-12  # a margin below 0 by less than this part of the largest output is 0
 SMALL = 2**23  # numbers in the lines of all units, up to which subsets are cut
 
 
@@ -268,7 +269,9 @@ class Search:
         points = asked.within(np.stack([k[-1] for k in kept]) * (1 + NUDGE))
         self.improve(points)
         cuts = self.cuts(points, made, np.array([k[0] for k in kept]))
-        for (i, bound, a, c, _), cut in zip(kept, cuts, strict=True):
+        for (i, bound, a, c, point), cut in zip(kept, cuts, strict=True):
+            if cut is None and bound < self.limit:
+                self.corner(a, c, point)
             if bound >= self.limit or cut is None:
                 self.closed = min(self.closed, bound)
                 continue
@@ -295,6 +298,24 @@ class Search:
         if far[i] < self.best.distance:
             found = settle(self.asked, self.norm, points[i] - self.asked.x)
             self.best = found if found.distance < self.best.distance else self.best
+
+    def corner(self, a: np.ndarray, c: np.ndarray, point: np.ndarray) -> None:
+        """Take the nearest point of a subset where nothing bends: a trifle inward from the half-spaces it lies on, or
+        where they leave no room, itself, if the network's own forward is 0 there up to rounding."""
+        sizes = np.maximum(length(a, 2), 1e-300)
+        on = abs(a @ point + c) <= ROUNDING * sizes * self.reach
+        inward = (a[on] / sizes[on, None]).sum(0)
+        steps = self.reach * np.array([0.0, 1e-13, 1e-12, 1e-11, 1e-10, 1e-9])
+        z = self.asked.within(point + steps[:, None] * inward)
+        margins = self.asked.margins(z).max(1)
+        there = np.flatnonzero(margins >= 0)
+        if not len(there):
+            there = np.flatnonzero(margins[:1] >= -ZERO * abs(self.asked.network(z[:1])).max())
+        if len(there):
+            far = float(length(z[there[0]] - self.asked.x, self.norm))
+            if far < self.best.distance:
+                row = int(self.asked.margins(z[there[:1]])[0].argmax())
+                self.best = Found(far, z[there[0]], row)
 
     def cuts(self, points: np.ndarray, made: Made, which: np.ndarray) -> list[tuple[int, float] | None]:
         """For each of some subsets the unit whose line is farthest off at its nearest point, and the kink to cut at.

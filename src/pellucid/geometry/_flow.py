@@ -68,8 +68,9 @@ def advance(stage: Stage, rows: np.ndarray) -> np.ndarray:
 def marked(stage: Stage, rows: np.ndarray, off: np.ndarray) -> np.ndarray:
     """`advance`, with −0.0 for what the next bend is given that is known to be exactly 0.
 
-    Each unit may be off by `off`. One that is surely below its ReLU's kink gives 0, and so does the difference of two such units, which max pooling behind a
-    ReLU takes by the thousand. As floats they are 0 as well, but a float that is 0 need not be exact: the mark says it is.
+    Each unit may be off by `off`. One that is surely below its ReLU's kink gives 0, and so does the difference of two
+    such units, which max pooling behind a ReLU takes by the thousand. As floats they are 0 as well, but a float that is
+    0 need not be exact: the mark says it is.
     """
     found = advance(stage, rows)
     bend = stage.bend

@@ -9,6 +9,8 @@ in float64 with a bound of the error, and asked of exact arithmetic where the bo
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -19,11 +21,11 @@ NONE = np.uint64(0)
 
 
 @njit(nogil=True, cache=True)
-def grown(a, n):
+def grown(a: Any, n: int) -> Any:
     """The array with room for n entries."""
     if n <= a.shape[0]:
         return a
-    b = np.empty((max(n, 2 * a.shape[0]),) + a.shape[1:], a.dtype)
+    b = np.empty((max(n, 2 * a.shape[0]),) + a.shape[1:], a.dtype)  # noqa: RUF005, which Numba cannot compile
     b[: a.shape[0]] = a
     return b
 

@@ -43,9 +43,8 @@ def maps_of(flat: Network, mesh: Any, xy: np.ndarray, values: np.ndarray) -> Map
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    slopes = np.concatenate(
-        [slopes_of(flat, mesh.pieces(flat, np.arange(i, min(i + FACES, mesh.faces)))) for i in range(0, mesh.faces, FACES)]
-    )
+    parts = [np.arange(i, min(i + FACES, mesh.faces)) for i in range(0, mesh.faces, FACES)]
+    slopes = np.concatenate([slopes_of(flat, mesh.pieces(flat, part)) for part in parts])
     middle, height = mesh.mean_of(xy), mesh.mean_of(values)
     offsets = height - np.einsum("fi,fio->fo", middle, slopes)
     sides = mesh.sides()

@@ -77,16 +77,15 @@ def joined(first: Network, second: Network) -> Network:
     def moved(number: int) -> int:
         return number + shift if number else output
 
-    steps = [
-        replace(step, inputs=tuple(map(moved, step.inputs)), output=step.output + shift) for step in second.steps
-    ]
+    steps = [replace(step, inputs=tuple(map(moved, step.inputs)), output=step.output + shift) for step in second.steps]
     last = Value(moved(second.output.number), second.output.shape)
     return Network(first.shape, (*first.steps, *steps), last, second.set_aside)
 
 
 def decision(n_out: int, level: float) -> Network:
-    """What tells the answers apart, behind a network's outputs: whether the only one is above the level, or which is the
-    largest. Its outputs are the largest (or the bent one), then the outputs themselves.
+    """What tells the answers apart, behind a network's outputs: is the only one above the level, which is the largest?
+
+    Its outputs are the largest (or the bent one), then the outputs themselves.
     """
     at = Lowering((n_out,))
     if n_out == 1:

@@ -76,7 +76,7 @@ def piecewise(run: Run) -> Piecewise:
         )
     try:
         seen = view(run, limit=FEW)
-    except GeometryError as problem:  # the rows may lie on a line
+    except PellucidError as problem:  # the rows may lie on a line, or hold padding
         return Piecewise(str(problem))
     raw = raw_rows(rows, ROWS)
     if raw is None:
