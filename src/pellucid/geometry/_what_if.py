@@ -184,7 +184,7 @@ def on_ray(asked: Question, feature: int, sign: float, room: float, size: float,
 
 
 def reached(asked: Question, delta: np.ndarray) -> Found:
-    """The flip at δ, or a trifle behind; where rounding hides it there, δ itself: its margin says how much is lacking."""
+    """The flip at δ, or a trifle behind; where rounding hides it, δ itself: its margin says how much is lacking."""
     flip = settle(asked, 2, delta)
     if flip.z is not None:
         return flip

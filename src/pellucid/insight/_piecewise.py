@@ -78,7 +78,7 @@ def piecewise(run: Run) -> Piecewise:
         seen = view(run, limit=FEW)
     except PellucidError as problem:  # the rows may lie on a line, or hold padding
         return Piecewise(str(problem))
-    raw = raw_rows(rows, ROWS)
+    raw = raw_rows(run, rows, ROWS)
     if raw is None:
         return Piecewise("", seen)
     try:
@@ -89,11 +89,15 @@ def piecewise(run: Run) -> Piecewise:
     return Piecewise("", seen, models, int(rows.numbers[0]), explanation)
 
 
-def raw_rows(rows: Judged, most: int) -> Any:
+def raw_rows(run: Run, rows: Judged, most: int) -> Any:
     """The first rows as they were given; None of a table in blocks, which has none at hand."""
     if rows.rows is not None:
         return rows.rows[:most]
-    return rows.block.x[:most]
+    form = run.preprocess.form
+    if form is None:
+        return None
+    x = rows.block.x[:most]
+    return np.rint(255 * x).astype(np.uint8) if form.name == "bytes" else x  # `judged` made fractions of the bytes
 
 
 def view(
@@ -148,7 +152,7 @@ def seen_rows(net: Layer | Network | Run, data: Any, every: bool) -> tuple[Given
     """The network with its units, and its rows: of a run those held out, or `every` one."""
     if isinstance(net, Run):
         rows = judged(data_of(net))
-        raw = raw_rows(rows, 1)
+        raw = raw_rows(net, rows, 1)
         if raw is None or not len(rows.block.x):
             raise SettingError("There are no rows to look at.")
         found = given(net, raw, single=True)
