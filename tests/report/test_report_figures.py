@@ -58,7 +58,7 @@ def drawings(classified, regressed):
         ("Explanation bars", c.pieces.explanation, {}),
         ("Explanation picture", r.pieces.explanation, {"kind": "picture"}),
         ("NearestFlip moves", nearest_flip(small, [-1.0, 0.5]), {}),
-        ("Change moves", nearest_change(small, [-1.0, 0.5]), {}),
+        ("NearestChange moves", nearest_change(small, [-1.0, 0.5]), {}),
         ("Pieces line", along(small, [-1.0, 0.5], [1.0, 0.25]), {}),
         ("Surface surface", surface_of(mlp([3, 4, 1], key=0), [(-1, 1)] * 3, 0.05), {}),
         ("Attention heads", attention(MultiHeadAttention.create(4, 2, key=jax.random.key(0)), np.ones((1, 3, 4))), {}),

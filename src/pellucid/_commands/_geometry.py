@@ -15,9 +15,8 @@ from ._places import Rows, read_rows
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..geometry import Complex
-    from ..geometry._explain import Explanation
-    from ..insight import Change, View
+    from ..geometry import Complex, Explanation
+    from ..insight import NearestChange, View
     from ..module import Layer
     from ..records import Record
     from ..train import Run
@@ -80,11 +79,12 @@ def explain(
     it, and how far that formula holds. Then the nearest change of the row that changes the answer: of all inputs, and
     of each of the strongest alone. FILE is a network saved by pl.save; it wants --data.
     """
+    from ..insight import explained
     from ..report import text
 
     suffix = kind_of_file(out, (*PICTURES, ".html"))
     net, one, head = one_row(run, root, data, row)
-    found = explained(net, one, output)
+    found = explained(net, one, int(output) if output and output.isdigit() else output)
     if out:
         draw(out, suffix, found)
     changes = flips(net, one, found, seconds)
@@ -93,7 +93,7 @@ def explain(
     return Answer(body + (f"\n\npicture  {out}" if out else ""), document)
 
 
-def flips(net: Layer | Run, x: Any, found: Explanation, seconds: float) -> list[Change]:
+def flips(net: Layer | Run, x: Any, found: Explanation, seconds: float) -> list[NearestChange]:
     """The nearest change of the answer, and that by each of the strongest inputs alone, in about so many seconds."""
     from ..insight import nearest_change, strongest
     from ..train import Run
@@ -106,12 +106,6 @@ def flips(net: Layer | Run, x: Any, found: Explanation, seconds: float) -> list[
         nearest_change(net, x, seconds=seconds / 2),
         *(nearest_change(net, x, [name], seconds=each) for name in alone),
     ]
-
-
-def explained(net: Layer | Run, x: Any, output: str | None) -> Explanation:
-    from ..geometry._explain import explain as asked
-
-    return asked(net, x, int(output) if output and output.isdigit() else output)
 
 
 def one_row(run: str, root: str, data: str | None, row: int) -> tuple[Layer | Run, Any, str]:

@@ -15,6 +15,7 @@ from ._region import Facet, Kink, Region, region
 from ._surface import Surface, surface_of
 from ._verify import Verification, verify
 from ._walk import Visited, walk
+from ._what_if import WhatIf, what_if
 
 __all__ = [
     "Boundary",
@@ -44,6 +45,7 @@ __all__ = [
     "Surface",
     "Verification",
     "Visited",
+    "WhatIf",
     "along",
     "complex_of",
     "counts",
@@ -60,5 +62,6 @@ __all__ = [
     "surface_of",
     "verify",
     "walk",
+    "what_if",
     "zaslavsky",
 ]

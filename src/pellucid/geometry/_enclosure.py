@@ -10,7 +10,7 @@ from ..affine import Add, Bend, Join
 from . import _solid_kernels as kernels
 from ._network import Network
 
-MOST = 1 << 24  # numbers in one array
+MOST = 1 << 18  # numbers in one array, so that it stays in the cache
 ROUNDED = 1e-12  # what is added for rounding, as a part of the largest number before a bend
 
 

@@ -162,11 +162,12 @@ class Solid:
         self.joined = None
         self.settle(asked)
         self.tighten(old, int(self.lines[line]))
+        side = self.sign[: self.nv, line].copy()
         (
             state, chord, below, bad, self.ends, self.m, self.label, self.planes, self.home, self.start, self.size,
             self.pool, self.used, nf, self.of, self.fplane, self.fhome,
         ) = kernels.cut_faces(
-            line, drawn, child, self.ends, self.m, self.label, self.planes, self.home, self.sign, self.start, self.size,
+            line, drawn, child, self.ends, self.m, self.label, self.planes, self.home, side, self.start, self.size,
             self.pool, self.used, self.nf, self.of, self.fplane, self.fhome, self.lines, self.n, kinks,
             scale, maps,
         )  # fmt: skip
@@ -180,7 +181,7 @@ class Solid:
             self.cstart, self.csize, self.cpool, self.cused, self.origin, self.nc, self.start, self.size, self.pool,
             self.used, self.nf, self.of, self.fplane, self.fhome,
         ) = kernels.cut_cells(
-            line, drawn, state, chord, below, self.ends, self.sign, self.cstart, self.csize, self.cpool, self.cused,
+            line, drawn, state, chord, below, self.ends, side, self.cstart, self.csize, self.cpool, self.cused,
             self.origin, self.nc, self.start, self.size, self.pool, self.used, nf, self.of, self.fplane, self.fhome,
             self.lines, self.n, kinks, scale, maps,
         )  # fmt: skip

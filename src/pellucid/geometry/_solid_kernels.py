@@ -116,8 +116,9 @@ def cut_edges(line, ends, m, label, planes, home, sign, nv, z, xyz, error, lines
     """
     child = np.full(m, -1)
     count = 0
+    side = sign[:nv, line].copy()  # close together, since all edges ask for it
     for e in range(m):
-        if sign[ends[e, 0], line] * sign[ends[e, 1], line] < 0:
+        if side[ends[e, 0]] * side[ends[e, 1]] < 0:
             child[e] = m + count
             count += 1
     ends, label = grown(ends, m + count), grown(label, m + count)
@@ -172,7 +173,7 @@ def cut_edges(line, ends, m, label, planes, home, sign, nv, z, xyz, error, lines
 
 @njit(nogil=True, cache=True)
 def cut_faces(
-    line, drawn, child, ends, m, label, planes, home, sign, start, size, pool, used, nf, of, fplane, fhome, lines, n,
+    line, drawn, child, ends, m, label, planes, home, side, start, size, pool, used, nf, of, fplane, fhome, lines, n,
     kinks, scale, maps,
 ):  # fmt: skip
     """Cut the faces that have vertices strictly on both sides; `m` edges there are, `nf` faces, `used` of the pool.
@@ -190,7 +191,7 @@ def cut_faces(
             if child[e] >= 0:
                 s = 3
                 break
-            a, b = sign[ends[e, 0], line], sign[ends[e, 1], line]
+            a, b = side[ends[e, 0]], side[ends[e, 1]]
             s |= (1 if a > 0 or b > 0 else 0) | (2 if a < 0 or b < 0 else 0)
         state[f] = s
         if s < 3:
@@ -200,15 +201,15 @@ def cut_faces(
         for i in range(start[f], start[f] + size[f]):
             e = pool[i]
             split = child[e] >= 0
-            for side in range(2):
-                v = ends[e, side]
-                if sign[v, line] == 0 and v != first and v != second:
+            for end in range(2):
+                v = ends[e, end]
+                if side[v] == 0 and v != first and v != second:
                     if on == 0:
                         first = v
                     else:
                         second = v
                     on += 1
-            plus += split or sign[ends[e, 0], line] > 0 or sign[ends[e, 1], line] > 0
+            plus += split or side[ends[e, 0]] > 0 or side[ends[e, 1]] > 0
         if on != 2:
             bad += 1
             state[f] = 0
@@ -222,7 +223,7 @@ def cut_faces(
                 pool[p], pool[q] = e, child[e]
                 p += 1
                 q += 1
-            elif sign[ends[e, 0], line] > 0 or sign[ends[e, 1], line] > 0:
+            elif side[ends[e, 0]] > 0 or side[ends[e, 1]] > 0:
                 pool[p] = e
                 p += 1
             else:
@@ -255,7 +256,7 @@ def cut_cells(
     chord,
     below,
     ends,
-    sign,
+    side,
     cstart,
     csize,
     cpool,
@@ -300,7 +301,7 @@ def cut_cells(
                 used += 1
                 continue
             for k in range(start[f], start[f] + size[f]):
-                if sign[ends[pool[k], 0], line] == 0 and sign[ends[pool[k], 1], line] == 0:
+                if side[ends[pool[k], 0]] == 0 and side[ends[pool[k], 1]] == 0:
                     pool = grown(pool, used + 1)
                     pool[used] = pool[k]
                     used += 1

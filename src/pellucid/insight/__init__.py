@@ -3,7 +3,7 @@
 from ._attention import Attention, LayerAttention, attention
 from ._baselines import Baseline, Verdict, baselines, verdict
 from ._calibration import Calibration, calibration
-from ._changed import Change, nearest_change, strongest
+from ._changed import NearestChange, nearest_change, strongest
 from ._dropout_scale import DropoutScale, LayerScale, dropout_scale
 from ._filters import Filters, filters
 from ._gates import GateResponse, Gates, LayerGates, gates
@@ -11,7 +11,7 @@ from ._importance import Importance, importance
 from ._mean_field import MeanField
 from ._neuron import Excited, Feeds, Margins, Neuron, Term, neuron
 from ._neurons import Neurons, neurons
-from ._piecewise import Piecewise, View, piecewise, view
+from ._piecewise import Piecewise, View, explained, piecewise, view
 from ._places import pictured
 from ._reproduce import Reproduction, reproduction
 from ._signal import Course, LayerSignal, Propagation, signal
@@ -22,7 +22,6 @@ __all__ = [
     "Attention",
     "Baseline",
     "Calibration",
-    "Change",
     "Course",
     "DropoutScale",
     "Excited",
@@ -38,6 +37,7 @@ __all__ = [
     "LayerSignal",
     "Margins",
     "MeanField",
+    "NearestChange",
     "Neuron",
     "Neurons",
     "Piecewise",
@@ -52,6 +52,7 @@ __all__ = [
     "baselines",
     "calibration",
     "dropout_scale",
+    "explained",
     "filters",
     "gates",
     "importance",

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SettingError
-from ..geometry import Network
-from ..geometry._explain import Explanation
-from ..geometry._flip import NearestFlip, nearest_flip
+from ..geometry import Explanation, NearestFlip, Network, nearest_flip
 from ..geometry._given import Given, given
 from ..module import Layer
 from ..records import Record
@@ -22,7 +20,7 @@ SAME = 1e-9  # of what the input was: a change below this is none
 
 
 @dataclass(frozen=True)
-class Change(Record):
+class NearestChange(Record):
     """Inputs that, changed together from `before` to `after`, in their own units, change the answer.
 
     Categories stay as they are. `flip` is in the network's inputs, where a distance of 1 is a deviation of a column.
@@ -41,7 +39,7 @@ class Change(Record):
 
 def nearest_change(
     net: Layer | Network | Run, row: Any, asked: Sequence[str] = (), *, norm: float = 2, seconds: float = 5.0
-) -> Change:
+) -> NearestChange:
     """The nearest change that gives another answer, exact or with bounds when the time is up.
 
     `row` is one input, or for a run a raw row. `asked` names the inputs that may change, by default all but categories.
@@ -64,7 +62,7 @@ def nearest_change(
     to = "" if flip.to is None else answer_of(found, flip.to)
     flat = before if after is None else after
     names, places = tuple(found.names[i] for i in shown), tuple(shown.tolist())
-    made = Change("", tuple(asked), names, places, before[shown], flat[shown], to, flip)
+    made = NearestChange("", tuple(asked), names, places, before[shown], flat[shown], to, flip)
     sizes = np.zeros(0) if flip.point is None else abs(flip.point - x)[shown]
     return replace(made, sentence=told(made, np.argsort(-sizes, kind="stable")))
 
@@ -88,7 +86,7 @@ def answer_of(found: Given, number: int) -> str:
     return found.outputs[number] if found.network.n_out > 1 else ("not above 0", "above 0")[number]
 
 
-def told(found: Change, order: np.ndarray) -> str:
+def told(found: NearestChange, order: np.ndarray) -> str:
     """A change in a sentence."""
     flip, alone = found.flip, " and ".join(found.asked)
     who = f"With {alone} alone, the" if found.asked else "The"

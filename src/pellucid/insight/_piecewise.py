@@ -9,17 +9,27 @@ from typing import Any
 import numpy as np
 
 from ..errors import GeometryError, PellucidError, SettingError
-from ..geometry import Complex, Network, complex_of, lowered, slice_of
-from ..geometry._explain import Explanation, explain
+from ..geometry import (
+    Complex,
+    Explanation,
+    LinearModels,
+    Network,
+    complex_of,
+    explain,
+    linear_models,
+    lowered,
+    slice_of,
+)
 from ..geometry._given import Given, given
-from ..geometry._models import LinearModels, linear_models
 from ..geometry._units import in_units
 from ..module import Layer
 from ..records import Record, unlisted
 from ..train import Run, true_names
 from ._judged import Judged, data_of, judged, learned
 
-FEW, KINKS, LARGE = 20_000, 6_000, 2**23  # of a report: regions, kinks, and kinks times inputs
+FEW, KINKS = 10_000, 3_000  # regions and kinks that a report has time for
+SMALL = 2**16  # kinks times inputs, up to which half-spaces that bound nothing are left out of a region
+ZOOM = 0.2  # of the sides of a slice that has too many regions
 ROWS = 300  # whose linear models are told in a report
 SHOWN = 200  # rows drawn as points
 MARGIN = 0.05  # of the range of the data, around it
@@ -69,24 +79,41 @@ def piecewise(run: Run) -> Piecewise:
         network = lowered(run.net, rows.block.x.shape[1:])
     except GeometryError as problem:
         return Piecewise(str(problem))
-    if network.kinks > KINKS or network.kinks * network.n_in > LARGE:
+    if network.kinks > KINKS:
         return Piecewise(
             f"The network bends in {network.kinks:,} places, and its regions would take more than a moment: "
             "`pellucid regions` draws a slice of them, and `pellucid explain` explains a row."
         )
     try:
-        seen = view(run, limit=FEW)
+        seen = quick_view(run)
     except PellucidError as problem:  # the rows may lie on a line, or hold padding
         return Piecewise(str(problem))
+    note = "" if seen else "There are too many regions to draw them in a moment: `pellucid regions` does."
     raw = raw_rows(run, rows, ROWS)
     if raw is None:
-        return Piecewise("", seen)
+        return Piecewise(note, seen)
     try:
         models = linear_models(run, raw)
-        explanation = explain(run, raw[:1])
+        explanation = explained(run, raw[:1])
     except PellucidError as problem:  # its numbers may have run away
         return Piecewise(str(problem), seen)
-    return Piecewise("", seen, models, int(rows.numbers[0]), explanation)
+    return Piecewise(note, seen, models, int(rows.numbers[0]), explanation)
+
+
+def explained(net: Layer | Network | Run, row: Any, output: Any = None) -> Explanation:
+    """`explain`, without looking for the half-spaces that bound nothing where there are too many for a moment."""
+    network = given(net, row, single=True).network
+    return explain(net, row, output, minimal=network.kinks * network.n_in <= SMALL)
+
+
+def quick_view(run: Run) -> View | None:
+    """The regions of a run; in a part of the slice where there are too many, and None where even that has."""
+    seen = view(run, limit=FEW)
+    if not seen.complex.complete:
+        sides = np.array(seen.complex.box)
+        middle, half = sides.mean(1, keepdims=True), ZOOM * np.diff(sides) / 2
+        seen = view(run, box=np.hstack([middle - half, middle + half]).tolist(), limit=FEW)
+    return seen if seen.complex.complete else None
 
 
 def raw_rows(run: Run, rows: Judged, most: int) -> Any:

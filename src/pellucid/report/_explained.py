@@ -8,9 +8,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from ..errors import SettingError
-from ..geometry._explain import Explanation
-from ..geometry._flip import NearestFlip
-from ..insight import Change, pictured
+from ..geometry import Explanation, NearestFlip
+from ..insight import NearestChange, pictured
 from ._colours import BLUE, INK, LINE, MUTED
 from ._style import dress, new, tips
 from ._weights import RAISES, bare, signed_bars, signs
@@ -94,24 +93,24 @@ def picture(record: Explanation) -> Figure:
     return figure
 
 
-def moved(record: NearestFlip | Change, most: int = MOST) -> Figure:
+def moved(record: NearestFlip | NearestChange, most: int = MOST) -> Figure:
     """By how much each input is moved to the nearest change of the answer, in the network's inputs.
 
     Raises: SettingError where no change was found.
     """
-    flip = record.flip if isinstance(record, Change) else record
+    flip = record.flip if isinstance(record, NearestChange) else record
     if flip.point is None:
         raise SettingError("No change of the answer was found, so there is none to draw.")
     step = flip.point - flip.x
     names = [f"input {i}" for i in range(len(step))]
-    if isinstance(record, Change):
+    if isinstance(record, NearestChange):
         named = dict(zip(record.moved, record.names, strict=True))
         names = [named.get(i, name) for i, name in enumerate(names)]
     order = np.argsort(-abs(step), kind="stable")[: max(1, min(most, np.count_nonzero(step)))]
     said = [f"{names[i]}: {plain(float(flip.x[i]))} → {plain(float(flip.point[i]))}" for i in order]
     figure, ((axes,),) = new(1.1 + 0.235 * len(order))
     signed_bars(axes, [names[i] for i in order], step[order], said, float(abs(step).max()) or 1.0)
-    to = record.to if isinstance(record, Change) else f"answer {flip.to}"
+    to = record.to if isinstance(record, NearestChange) else f"answer {flip.to}"
     proven = "the least" if flip.status == "exact" else f"at least {plain(flip.lower)}"
     title = f"To {cut(to, 24)}: distance {plain(flip.distance)} ({proven})"
     dress(axes, title, "moves, as the network sees its inputs", "", grid="")

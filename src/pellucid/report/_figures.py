@@ -9,20 +9,15 @@ from matplotlib.figure import Figure
 
 from ..backprop import Blame, GradientCheck
 from ..errors import SettingError, unknown
-from ..geometry import Boundary, Complex
-from ..geometry._along import Pieces
-from ..geometry._explain import Explanation
-from ..geometry._flip import NearestFlip
-from ..geometry._models import LinearModels
-from ..geometry._surface import Surface
+from ..geometry import Boundary, Complex, Explanation, LinearModels, NearestFlip, Pieces, Surface
 from ..insight import (
     Attention,
     Calibration,
-    Change,
     DropoutScale,
     Filters,
     Gates,
     Importance,
+    NearestChange,
     Neuron,
     Neurons,
     Propagation,
@@ -72,7 +67,7 @@ FIGURES: dict[type, dict[str, Callable[..., Figure]]] = {
     Boundary: {"boundary": _complex.boundary},
     Explanation: {"bars": _explained.bars, "picture": _explained.picture},
     NearestFlip: {"moves": _explained.moved},
-    Change: {"moves": _explained.moved},
+    NearestChange: {"moves": _explained.moved},
     Pieces: {"line": _lines.along},
     Surface: {"surface": _lines.surface},
     View: {"regions": _views.regions, "slope": _views.slope, "pattern": _views.pattern, "layer": _views.layer},

@@ -8,17 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Boundary, Complex
-from ..geometry._along import Pieces
-from ..geometry._count import Counts
-from ..geometry._enumerate import Regions
-from ..geometry._explain import Explanation
-from ..geometry._flip import NearestFlip
-from ..geometry._models import LinearModels
-from ..geometry._region import Region
-from ..geometry._surface import Surface
-from ..geometry._verify import Verification
-from ..insight import Change, Piecewise, View
+from ..geometry import (
+    Boundary,
+    Complex,
+    Counts,
+    Explanation,
+    LinearModels,
+    NearestFlip,
+    Pieces,
+    Region,
+    Regions,
+    Surface,
+    Verification,
+)
+from ..insight import NearestChange, Piecewise, View
 from .words import cut, listed, number, seconds, share, table
 
 MOST_ROWS, MOST_MODELS, MOST_INPUTS, MOST_OUTPUTS, WIDE = 20, 8, 6, 3, 100
@@ -89,8 +92,9 @@ def explanation_text(record: Explanation) -> str:
     rows.append(["sum", "", "", plain(record.value), ""])
     head = ["input", "value", "× weight", "= contribution", "the map holds"]
     region = record.region
+    kept = "facets" if region.minimal else "half-spaces, more than bound it"
     facts = {
-        "region": f"{len(region.facets):,} facets, of {region.hyperplanes:,} hyperplanes"
+        "region": f"{len(region.facets):,} {kept}, of {region.hyperplanes:,} hyperplanes"
         + (f"; {region.touching} pass through this input" if region.touching else ""),
         "largest ball inside": number(region.radius) if np.isfinite(region.radius) else "without end",
         "check": f"the sum misses the network by {small(record.residual)} of its largest term",
@@ -98,7 +102,7 @@ def explanation_text(record: Explanation) -> str:
     return "\n".join([*wrapped(record.sentences), "", table(head, rows, " rrr"), "", listed(facts)])
 
 
-def change_text(record: Change) -> str:
+def change_text(record: NearestChange) -> str:
     return "\n".join(wrapped([record.sentence]))
 
 
@@ -291,7 +295,7 @@ TEXTS = {
     Boundary: boundary_text,
     Complex: complex_text,
     Counts: counts_text,
-    Change: change_text,
+    NearestChange: change_text,
     Explanation: explanation_text,
     NearestFlip: flip_text,
     LinearModels: models_text,

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..errors import SettingError
-from ..geometry._along import Pieces
-from ..geometry._surface import Surface
+from ..geometry import Pieces, Surface
 from ._answers import rgb
 from ._colours import BLUE, INK, LINE, MANY, MUTED
 from ._faces import called

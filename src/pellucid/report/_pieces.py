@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..geometry._models import LinearModels
+from ..geometry import LinearModels
 from ..insight import Story, View
 from . import _captions
 from ._evidence import figures, shown

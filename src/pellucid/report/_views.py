@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..errors import SettingError
-from ..geometry._models import LinearModels
+from ..geometry import LinearModels
 from ..insight import View
 from . import _complex
 from ._colours import MUTED
