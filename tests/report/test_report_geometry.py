@@ -20,6 +20,7 @@ from pellucid.geometry import (
     slice_of,
     surface_of,
     verify,
+    what_if,
 )
 from pellucid.insight import nearest_change
 from pellucid.layers import Activation, Dense, Sequential, mlp
@@ -160,6 +161,7 @@ def test_the_other_records_are_told_in_lines_that_fit():
     records = [
         linear_models(net, x), region(net, x[0]), along(net, x[0], x[1]), counts(net),
         surface_of(net, [(-1, 1)] * 3, 0.0, 0), nearest_flip(net, x[0]), nearest_change(net, x[0]),
+        what_if(net, x[0], 1), what_if(net, x[0], [0, 2]),
     ]  # fmt: skip
     for record in records:
         said = text(record)

@@ -7,12 +7,14 @@ from ._count import CountAfter, Counts, counts, montufar, serra, zaslavsky
 from ._enumerate import Extreme, Regions, enumerate_regions, memory_foreseen
 from ._explain import Choice, Explanation, Other, Part, explain
 from ._flip import NearestFlip, nearest_flip
+from ._given import Given, given
 from ._maps import Maps
 from ._models import LinearModel, LinearModels, linear_models
 from ._network import Hyperplanes, Local, Network, lowered
 from ._plane import Plane
 from ._region import Facet, Kink, Region, region
 from ._surface import Surface, surface_of
+from ._units import in_units
 from ._verify import Verification, verify
 from ._walk import Visited, walk
 from ._what_if import WhatIf, what_if
@@ -28,6 +30,7 @@ __all__ = [
     "Explanation",
     "Extreme",
     "Facet",
+    "Given",
     "Hyperplanes",
     "Kink",
     "LinearModel",
@@ -51,6 +54,8 @@ __all__ = [
     "counts",
     "enumerate_regions",
     "explain",
+    "given",
+    "in_units",
     "linear_models",
     "lowered",
     "memory_foreseen",

@@ -31,9 +31,9 @@ class Boundary(Record):
     answers: np.ndarray
     areas: np.ndarray
     residual: float
-    mesh: Mesh = unlisted()
-    answer_of: np.ndarray = unlisted()  # of each face of the mesh, which is cut by the boundary
-    piece_of: np.ndarray = unlisted()
+    mesh: Mesh = unlisted(repr=False)
+    answer_of: np.ndarray = unlisted(repr=False)  # of each face of the mesh, which is cut by the boundary
+    piece_of: np.ndarray = unlisted(repr=False)
 
     @property
     def count(self) -> int:

@@ -57,13 +57,13 @@ class Complex(Record):
     area_error: float
     residual: float
     seconds: float
-    plane: Plane | None = unlisted()
-    network: Network = unlisted()
-    flat: Network = unlisted()  # the network as a function of the two coordinates
-    mesh: Mesh = unlisted()
-    rows: Rows = unlisted()
-    threads: int = unlisted()
-    limit: int = unlisted()
+    plane: Plane | None = unlisted(repr=False)
+    network: Network = unlisted(repr=False)
+    flat: Network = unlisted(repr=False)  # the network as a function of the two coordinates
+    mesh: Mesh = unlisted(repr=False)
+    rows: Rows = unlisted(repr=False)
+    threads: int = unlisted(repr=False)
+    limit: int = unlisted(repr=False)
 
     @property
     def xy(self) -> np.ndarray:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SettingError
-from ..geometry import Explanation, NearestFlip, Network, nearest_flip
-from ..geometry._given import Given, given
+from ..geometry import Explanation, Given, NearestFlip, Network, given, nearest_flip
 from ..module import Layer
 from ..records import Record
 from ..train import Run

@@ -12,16 +12,17 @@ from ..errors import GeometryError, PellucidError, SettingError
 from ..geometry import (
     Complex,
     Explanation,
+    Given,
     LinearModels,
     Network,
     complex_of,
     explain,
+    given,
+    in_units,
     linear_models,
     lowered,
     slice_of,
 )
-from ..geometry._given import Given, given
-from ..geometry._units import in_units
 from ..module import Layer
 from ..records import Record, unlisted
 from ..train import Run, true_names

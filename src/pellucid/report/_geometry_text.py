@@ -20,6 +20,7 @@ from ..geometry import (
     Regions,
     Surface,
     Verification,
+    WhatIf,
 )
 from ..insight import NearestChange, Piecewise, View
 from .words import cut, listed, number, seconds, share, table
@@ -127,6 +128,24 @@ def flip_text(record: NearestFlip) -> str:
         facts |= {"check": f"the network is {small(abs(record.margin or 0))} from a tie there"}
     facts |= {"time": f"{seconds(record.seconds)}, {record.subsets:,} parts bounded"}
     return f"The nearest change of the answer\n{listed(facts)}"
+
+
+def what_if_text(record: WhatIf) -> str:
+    """The smallest change of a few inputs, either way where it is one."""
+    facts = {"status": record.status}
+    if record.change is not None:
+        steps = zip(record.names, record.change, record.scale, strict=True)
+        facts |= {
+            name: f"{plain(float(step))}, {plain(float(abs(step) / unit), 3)} of its scale"
+            for name, step, unit in steps
+        }
+    if len(record.features) == 1:
+        facts |= {"down": way(record.down), "up": way(record.up)}
+    return "\n".join([*wrapped([record.sentence]), listed(facts | {"time": seconds(record.seconds)})])
+
+
+def way(change: float | None) -> str:
+    return "no change does it" if change is None else plain(change)
 
 
 def wrapped(sentences: Sequence[str]) -> list[str]:
@@ -304,6 +323,7 @@ TEXTS = {
     Regions: regions_text,
     Surface: surface_text,
     Verification: verification_text,
+    WhatIf: what_if_text,
     View: view_text,
     Piecewise: piecewise_text,
 }
