@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..records import Record, unlisted
-from ._cut import Cutter, Mesh, Rows, first_rows
-from ._flow import Flow
+from ._cut import Cutter, Mesh, first_rows
+from ._flow import Flow, Rows
 from ._network import Network
 from ._plane import decision, joined
 
@@ -47,13 +47,13 @@ class Boundary(Record):
 
 def boundary_of(flat: Network, mesh: Mesh, rows: Rows, level: float, threads: int) -> Boundary:
     """Cut the faces once more, by what tells the answers apart."""
-    values, scale = rows
+    values, scale = rows.values, rows.scale
     behind = decision(flat.n_out, level)
     start, whole = Flow(behind).first, joined(flat, behind)
     further = mesh.copy()
     cutter = Cutter(whole, further, threads, np.iinfo(np.int64).max)
     if behind.bends:
-        values = cutter.run(len(flat.bends), first_rows(start, values, scale))[0][:, 1:]
+        values = cutter.run(len(flat.bends), first_rows(start, values, scale)).values[:, 1:]
     middle = further.mean_of(values)
     answer = (middle[:, 0] > level).astype(int) if flat.n_out == 1 else middle.argmax(1)
     sides = further.sides()

@@ -16,7 +16,8 @@ from ..errors import GeometryError, SettingError
 from ..module import Layer
 from ..records import Record, unlisted
 from ._boundary import Boundary, boundary_of
-from ._cut import Cutter, Mesh, Rows, polygon
+from ._cut import Cutter, Mesh, polygon
+from ._flow import Rows
 from ._maps import Maps, maps_of
 from ._network import Local, Network, lowered, stated_shape
 from ._plane import Plane, on_plane, plane_through, principal_plane
@@ -71,7 +72,7 @@ class Complex(Record):
 
     @property
     def values(self) -> np.ndarray:
-        return self.rows[0]
+        return self.rows.values
 
     @property
     def edges(self) -> np.ndarray:
@@ -336,7 +337,7 @@ def cut(
         network=network,
         flat=flat,
         mesh=mesh,
-        rows=rows if complete else (flat(mesh.xy), rows[1]),
+        rows=rows if complete else rows._replace(values=flat(mesh.xy)),
         threads=threads,
         limit=limit,
     )

@@ -14,12 +14,11 @@ from ..affine import ROUNDING, Bend
 from ..errors import GeometryError
 from . import _kernels as kernels
 from ._exact import Exact, Point, crossing, point_of
-from ._flow import Flow, Stage, advance, bounds, marked
+from ._flow import Flow, Rows, Stage, advance, bounds, marked
 from ._network import Network
 
 LOOSE = 1e-3  # a vertex whose place on its segment is no better known than this is placed by exact arithmetic
 ROWS, FACES, EDGES = 2048, 1024, 8192  # how many of each are worked on at a time
-Rows = tuple[np.ndarray, np.ndarray]  # of all vertices before a bend, and how exactly each column is known
 Report = Callable[[int, int, int], None]  # bend, of how many, faces so far
 
 
@@ -97,6 +96,11 @@ class Mesh:
         return replace(self, parents=list(self.parents), above=list(self.above))
 
 
+def short(numbers: np.ndarray) -> np.ndarray:
+    """Numbers of vertices, edges and faces take half the memory as int32."""
+    return numbers.astype(np.int32)
+
+
 @contextmanager
 def one_thread_each(threads: int) -> Iterator[None]:
     """Matrix products stay on their caller's thread, where there are several."""
@@ -112,9 +116,9 @@ def one_thread_each(threads: int) -> Iterator[None]:
 def polygon(corners: np.ndarray) -> Mesh:
     """One face: the convex polygon with these corners, counterclockwise."""
     n = len(corners)
-    numbers = np.arange(n)
-    none, ends = np.full((n, 2), -1), np.stack([numbers, (numbers + 1) % n], 1)
-    drawn = np.stack([np.full(n, -1), numbers], 1)
+    numbers = short(np.arange(n))
+    none, ends = np.full((n, 2), -1, np.int32), np.stack([numbers, (numbers + 1) % n], 1)
+    drawn = np.stack([none[:, 0], numbers], 1)
     return Mesh(
         np.array(corners, float), np.ones(n), np.zeros(n), none, none.copy(), ends, drawn, np.zeros(n),
         np.array([0, n]), numbers, numbers.copy(),
@@ -136,16 +140,16 @@ class Cutter:
         Gives back the rows behind the last bend, the network's outputs; or, where there are more than `most` faces,
         those before the first bend that was left out.
         """
-        z, scale = rows or self.first_rows()
+        rows = rows or self.first_rows()
         with ThreadPoolExecutor(self.threads) as pool, one_thread_each(self.threads):
             for i, stage in enumerate(self.flow.stages[start:], start):
                 if self.mesh.faces > self.most:
                     break
                 if self.report:
                     self.report(i, len(self.flow.stages), self.mesh.faces)
-                z, scale = self.stage(i, stage, z, scale, pool)
+                rows = self.stage(i, stage, rows, pool)
                 self.done = i + 1
-        return z, scale
+        return rows
 
     def first_rows(self) -> Rows:
         """The rows of the corners before the first bend."""
@@ -158,20 +162,15 @@ class Cutter:
             return [work(i, min(i + size, count)) for i in starts]
         return list(pool.map(lambda i: work(i, min(i + size, count)), starts))
 
-    def stage(
-        self, number: int, stage: Stage, z: np.ndarray, scale: np.ndarray, pool: ThreadPoolExecutor
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Cut by one bend; the rows of all vertices before the next, and their scale."""
-        mesh, bend, n = self.mesh, stage.bend, stage.widths[0]
-        if not mesh.faces:
-            return z, scale
-        before = mesh.error.max(), mesh.away.max()
+    def stage(self, number: int, stage: Stage, rows: Rows, pool: ThreadPoolExecutor) -> Rows:
+        """Cut by one bend; the rows of all vertices before the next."""
+        mesh, bend, n, z, scale = self.mesh, stage.bend, stage.widths[0], rows.values, rows.scale
+        off = mesh.error.max() * scale[0] + mesh.away.max() * scale[1]
         pos, neg = self.signs(number, bend, z, n, scale, pool)
         edges = self.edges(number, bend, z, n, scale, pos, neg, pool)
         faces = self.faces(number, bend, z, n, scale, edges, pool)
-        found = self.next_rows(number, stage, z, n, scale, edges, faces, pool)
-        off = before[0] * scale[0] + before[1] * scale[1]
-        return found, bounds(stage, scale, z, found, off)
+        found, low, high = self.next_rows(number, stage, z, n, scale, edges, faces, pool)
+        return Rows(found, low, high, bounds(stage, rows, low, high, off))
 
     def signs(
         self, number: int, bend: Bend, z: np.ndarray, n: int, scale: np.ndarray, pool: ThreadPoolExecutor
@@ -305,23 +304,24 @@ class Cutter:
         ends[inner - 1, 1] = old + np.arange(on_edges)
         drawn = np.repeat(mesh.drawn, counts + 1, 0)
         sizes = np.concatenate([f[0] for f, _, _ in found])
-        mesh.ends = np.concatenate([ends, np.stack([ea, eb], 1)])
-        mesh.drawn = np.concatenate([drawn, np.stack([np.full(len(eline), number), eline], 1)])
+        mesh.ends = short(np.concatenate([ends, np.stack([ea, eb], 1)]))
+        mesh.drawn = short(np.concatenate([drawn, np.stack([np.full(len(eline), number), eline], 1)]))
         mesh.aside = np.concatenate([np.repeat(mesh.aside, counts + 1), easide])
         mesh.away = np.concatenate([mesh.away, edges.away, away])
         mesh.ptr = np.concatenate([[0], np.cumsum(sizes)])
-        mesh.vertices, mesh.edges = vertices, face_edges
-        mesh.parents.append(np.concatenate([f[3] for f, _, _ in found]))
+        mesh.vertices, mesh.edges = short(vertices), short(face_edges)
+        mesh.parents.append(short(np.concatenate([f[3] for f, _, _ in found])))
         mesh.above.append(np.concatenate([f[4] for f, _, _ in found]))
         line = np.concatenate([edges.line, wline])
-        mesh.between = np.concatenate([mesh.between, np.stack([edges.u, edges.v], 1), np.stack([wa, wb], 1)])
-        mesh.cut = np.concatenate([mesh.cut, np.stack([np.full(len(line), number), line], 1)])
+        between = [mesh.between, np.stack([edges.u, edges.v], 1), np.stack([wa, wb], 1)]
+        mesh.between = short(np.concatenate(between))
+        mesh.cut = short(np.concatenate([mesh.cut, np.stack([np.full(len(line), number), line], 1)]))
         return FaceCuts(wa, wb, on, wt, slack, line)
 
     def next_rows(
         self, number: int, stage: Stage, z: Any, n: int, scale: Any, edges: EdgeCuts, faces: FaceCuts, pool: Any
-    ) -> np.ndarray:
-        """The rows of all vertices before the next bend; on the way the new vertices' places and errors."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The rows of all vertices before the next bend, and their range; also the new vertices' places and errors."""
         mesh, old, new = self.mesh, len(z), len(faces.line)
         error = np.concatenate([mesh.error, np.empty(new)])
         xy = np.concatenate([mesh.xy, np.empty((new, 2))])
@@ -341,7 +341,7 @@ class Cutter:
         def off(a: int, b: int) -> np.ndarray:
             return error[a:b, None] * scale[0, :n] + mesh.away[a:b, None] * scale[1, :n] if stage.pools else error[:0]
 
-        def fresh(a: int, b: int) -> None:
+        def fresh(a: int, b: int) -> Range:
             rows = np.empty((b - a, z.shape[1]))
             kernels.rows(
                 a, b, z, edges.u, edges.v, edges.t, faces.a, faces.b, faces.t, faces.line, faces.on, n,
@@ -350,15 +350,15 @@ class Cutter:
             for v in loose[np.searchsorted(loose, a) : np.searchsorted(loose, b)]:
                 rows[v - a], error[old + v] = self.afresh(number, xy[old + v]), 4.0
                 rows[v - a, faces.line[v] % n] = stage.bend.kinks[faces.line[v] // n] or -0.0
-            out[old + a : old + b] = marked(stage, rows, off(old + a, old + b))
+            return ranged(out[old + a : old + b], marked(stage, rows, off(old + a, old + b)))
 
-        def known(a: int, b: int) -> None:
-            out[a:b] = marked(stage, z[a:b], off(a, b))
+        def known(a: int, b: int) -> Range:
+            return ranged(out[a:b], marked(stage, z[a:b], off(a, b)))
 
-        self.each(pool, fresh, new, ROWS)
-        self.each(pool, known, old, ROWS)
+        ranges = self.each(pool, fresh, new, ROWS) + self.each(pool, known, old, ROWS)
         mesh.xy, mesh.error = xy, error
-        return out
+        low, high = zip(*ranges, strict=True)
+        return out, np.min(low, 0), np.max(high, 0)
 
     def bits(self, number: int) -> int:
         """How many lines a bend has."""
@@ -440,10 +440,21 @@ def lerp(xy: np.ndarray, part: slice, between: np.ndarray, t: np.ndarray) -> Non
     xy[part] = a + t[:, None] * (b - a)
 
 
+Range = tuple[np.ndarray, np.ndarray]  # the least and the largest number of every column
+
+
+def ranged(place: np.ndarray, rows: np.ndarray) -> Range:
+    """Put rows in their place, and say between which numbers their columns lie, while they are in the cache."""
+    place[:] = rows
+    return rows.min(0), rows.max(0)
+
+
 def first_rows(stage: Stage, values: np.ndarray, scale: np.ndarray) -> Rows:
-    """The rows before the first bend of a network that is given these values, with errors of `scale`."""
+    """The rows before the first bend of a network that is given these values, known as `scale` says."""
     found = advance(stage, values)
-    return found, bounds(stage, scale, values, found, scale[0])
+    given = Rows(values, values.min(0), values.max(0), scale)
+    low, high = found.min(0), found.max(0)
+    return Rows(found, low, high, bounds(stage, given, low, high, scale[0]))
 
 
 def check_memory(wanted: int, faces: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,15 @@ class Stage:
     @property
     def bend(self) -> Bend:
         return self.steps[0].bend
+
+
+class Rows(NamedTuple):
+    """The values of all vertices before a bend, between which numbers each column lies, and how exactly it is known."""
+
+    values: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    scale: np.ndarray
 
 
 class Flow:
@@ -114,20 +123,18 @@ def joined(stage: Stage, values: dict[int, np.ndarray]) -> np.ndarray:
     return np.ascontiguousarray(parts[0] if len(parts) == 1 else np.concatenate(parts, 1))
 
 
-def bounds(stage: Stage, scale: np.ndarray, rows: np.ndarray, found: np.ndarray, off: np.ndarray) -> np.ndarray:
-    """How exactly the rows `found` are known, made from `rows` of which `scale` says it.
+def bounds(stage: Stage, rows: Rows, low: np.ndarray, high: np.ndarray, off: np.ndarray) -> np.ndarray:
+    """How exactly the next rows are known, whose columns lie between `low` and `high`, from how exactly these are.
 
-    No number in these rows is off by more than `off` of its column.
-
-    Of every column the unit of its error, and the steepest that it may rise where the input moves, (2, columns).
+    Of every column the unit of its error, and the steepest that it may rise where the input moves, (2, columns). No
+    number in these rows is off by more than `off` of its column.
     An operator hands errors on and adds its own rounding, `(terms + 2) u (Σ |w| |x| + |b|)`; twice that, for safety.
     Nothing is rounded where all that is added to a number is 0, nor in a choice of numbers; and a difference is never
     rounded across 0. So what is the same everywhere, as in the empty margin of pictures, is known without error.
     """
-    low, high = rows.min(0), rows.max(0)
-    errors, sizes = taken_apart(stage, scale), taken_apart(stage, np.maximum(high, -low)[None])
-    made = np.maximum(found.max(0), -found.min(0))
-    measured = dict(zip(stage.wanted, np.split(made[None], stage.ends, 1), strict=True))
+    errors = taken_apart(stage, rows.scale)
+    sizes = taken_apart(stage, np.maximum(rows.high, -rows.low)[None])
+    measured = dict(zip(stage.wanted, np.split(np.maximum(high, -low)[None], stage.ends, 1), strict=True))
     for step in stage.steps:
         given = [errors[number] for number in step.inputs]
         large = [sizes[number] for number in step.inputs]
@@ -135,8 +142,10 @@ def bounds(stage: Stage, scale: np.ndarray, rows: np.ndarray, found: np.ndarray,
         match step.operator:
             case Bend() as bend:
                 n = stage.widths[0]
-                ends = np.stack([high[:n], low[:n], *(np.full(n, kink) for kink in bend.kinks)])
-                flat = (high[:n] + off[:n] <= bend.kinks[0]) & (bend.slopes[0] == 0)  # every vertex is surely before it
+                ends = np.stack([rows.high[:n], rows.low[:n], *(np.full(n, kink) for kink in bend.kinks)])
+                flat = (rows.high[:n] + off[:n] <= bend.kinks[0]) & (
+                    bend.slopes[0] == 0
+                )  # every vertex is surely before it
                 error = np.where(flat, 0, given[0] * abs(bend.slopes).max(0))
                 size = np.where(flat, abs(bend.offsets[0]), abs(bend(ends)).max(0)[None])
                 rounded = 0 if bend.is_relu else 4 * ROUNDING * size
