@@ -142,6 +142,7 @@ def blame(run: str, row: int, data: str | None, parameter: str | None, root: str
     from .._api import open_run, with_data
     from ..backprop import blame as blamed
     from ..report import text
+    from ..report.words import number
     from ..train import at_every_step
 
     trained = open_run(run, root)
@@ -159,7 +160,8 @@ def blame(run: str, row: int, data: str | None, parameter: str | None, root: str
     evaluation = trained.evaluate(one.x, one.y)
     truth, prediction = (a[0] if len(a) == 1 else a.tolist() for a in (evaluation.truth, evaluation.prediction))
     known = "".join(f", {file}" for file in one.files) + part_of(trained, row)
-    head = f"Row {row}{known}: {preprocess.target.name} is {truth}, the network says {prediction}."
+    said = number(prediction) if isinstance(prediction, float | np.floating) else prediction
+    head = f"Row {row}{known}: {preprocess.target.name} is {truth}, the network says {said}."
     body = f"{head}\n\n{text(found)}\n\nThe chain rule of the weight blamed most:\n{chain}"
     document = {"row": row, "truth": truth, "prediction": prediction, **found.to_json(), "chain": chain}
     return Answer(body, document)

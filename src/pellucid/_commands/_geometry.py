@@ -118,13 +118,17 @@ def one_row(run: str, root: str, data: str | None, row: int) -> tuple[Layer | Ru
         if not 0 <= row < len(x):
             raise SettingError(f"The rows are 0 to {len(x) - 1}; got {row}.")
         return net, x[row : row + 1], ""
+    import numpy as np
+
     from .._api import with_data
+    from ..report.words import number
 
     trained = net if data else with_data(net)
     rows = read_rows(data or trained.source["path"], trained.preprocess, targets=False)
     one, target = rows.row(row), trained.preprocess.target.name
     known = "".join(f", {file}" for file in one.files) + ("" if data else part_of(trained, row))
-    says = trained.predict(one.x)[0]
+    says: Any = trained.predict(one.x)[0]
+    says = number(says) if isinstance(says, float | np.floating) else says
     truth = truth_of(one, target)
     real = "" if truth is None else f"{target} is {truth}, "
     return trained, one.x, f"Row {row}{known}: {real}the network says {says}."

@@ -132,6 +132,7 @@ def demo(out: Path) -> Answer:
     parts.append(
         "What to try next:\n"
         f"  {program()} blame {first} --runs {root} --row 12\n"
+        f"  {program()} explain {first} --runs {root} --row 12\n"
         f"  {program()} show last --runs {root}\n"
         f"  {program()} fit data.csv --target COLUMN"
     )

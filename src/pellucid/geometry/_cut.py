@@ -263,7 +263,7 @@ class Cutter:
                     edges.neg, z, n, bend.kinks, scale[0], scale[1], mesh.error, mesh.xy, edges.u, edges.v, edges.t,
                     seen,
                 )  # fmt: skip
-                found.append(part[:3])
+                found.append([tuple(map(np.copy, arrays)) for arrays in part[:3]])  # the buffers are twice as long
                 if not len(part[4]):
                     return found
                 numbers = part[4]
@@ -295,7 +295,7 @@ class Cutter:
         easide = np.concatenate([e[3] for _, _, e in found])
         # The old edges in their pieces.
         counts = np.diff(edges.start)
-        ends = np.empty((split, 2), np.int64)
+        ends = np.empty((split, 2), np.int32)
         firsts = edges.start[:-1] + np.arange(len(counts))
         ends[firsts, 0] = mesh.ends[:, 0]
         ends[firsts + counts, 1] = mesh.ends[:, 1]
@@ -304,17 +304,17 @@ class Cutter:
         ends[inner - 1, 1] = old + np.arange(on_edges)
         drawn = np.repeat(mesh.drawn, counts + 1, 0)
         sizes = np.concatenate([f[0] for f, _, _ in found])
-        mesh.ends = short(np.concatenate([ends, np.stack([ea, eb], 1)]))
+        mesh.ends = np.concatenate([ends, np.stack([ea, eb], 1)])
         mesh.drawn = short(np.concatenate([drawn, np.stack([np.full(len(eline), number), eline], 1)]))
         mesh.aside = np.concatenate([np.repeat(mesh.aside, counts + 1), easide])
         mesh.away = np.concatenate([mesh.away, edges.away, away])
         mesh.ptr = np.concatenate([[0], np.cumsum(sizes)])
-        mesh.vertices, mesh.edges = short(vertices), short(face_edges)
-        mesh.parents.append(short(np.concatenate([f[3] for f, _, _ in found])))
+        mesh.vertices, mesh.edges = vertices, face_edges
+        mesh.parents.append(np.concatenate([f[3] for f, _, _ in found]))
         mesh.above.append(np.concatenate([f[4] for f, _, _ in found]))
         line = np.concatenate([edges.line, wline])
         between = [mesh.between, np.stack([edges.u, edges.v], 1), np.stack([wa, wb], 1)]
-        mesh.between = short(np.concatenate(between))
+        mesh.between = np.concatenate(between)
         mesh.cut = short(np.concatenate([mesh.cut, np.stack([np.full(len(line), number), line], 1)]))
         return FaceCuts(wa, wb, on, wt, slack, line)
 

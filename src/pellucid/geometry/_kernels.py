@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-NEW = 1 << 40  # ids from here on are numbered within a block of faces; they are renumbered when blocks are joined
+NEW = 1 << 30  # ids from here on are numbered within a block of faces; they are renumbered when blocks are joined
 UNIT = 2.0**-53
 ONE = np.uint64(1)
 NONE = np.uint64(0)
@@ -181,7 +181,7 @@ def cut_edges(first, last, ends, pos, neg, z, n, kinks, scale, steep, error, xy,
     """
     nw = pos.shape[1]
     counts = np.zeros(last - first, np.int64)
-    line, t_of, e_of, d_of = np.empty(256, np.int64), np.empty(256), np.empty(256), np.empty(256)
+    line, t_of, e_of, d_of = np.empty(256, np.int32), np.empty(256), np.empty(256), np.empty(256)
     p_of, q_of = np.empty((256, nw), np.uint64), np.empty((256, nw), np.uint64)
     order, ts, es, same = np.empty(16, np.int64), np.empty(16), np.empty(16), np.zeros(16, np.bool_)
     asked = np.empty((16, 4), np.int64)
@@ -288,12 +288,12 @@ def cut_faces(
     (ends, line, how far the line may lie beside it); the open pairs; and the faces to be cut again for them.
     """
     nw, old = pos.shape[1], z.shape[0]
-    sizes, parents = np.empty(256, np.int64), np.empty(256, np.int64)
+    sizes, parents = np.empty(256, np.int32), np.empty(256, np.int32)
     above = np.empty((256, nw), np.uint64)
-    ov, oe = np.empty(1024, np.int64), np.empty(1024, np.int64)
-    wa, wb, wline, won = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64)
+    ov, oe = np.empty(1024, np.int32), np.empty(1024, np.int32)
+    wa, wb, wline, won = np.empty(64, np.int32), np.empty(64, np.int32), np.empty(64, np.int32), np.empty(64, np.int32)
     wt, wd, wfar = np.empty(64), np.empty(64), np.empty(64)
-    ea, eb, eline = np.empty(64, np.int64), np.empty(64, np.int64), np.empty(64, np.int64)
+    ea, eb, eline = np.empty(64, np.int32), np.empty(64, np.int32), np.empty(64, np.int32)
     easide, aside, rise = np.empty(64), np.empty(64), np.empty(64)
     n_faces, n_out, n_vertices, n_edges = 0, 0, 0, 0
     asked, again = np.empty((16, 4), np.int64), np.empty(16, np.int64)
@@ -342,6 +342,7 @@ def cut_faces(
         nl = (c + 63) >> 6
         chord_a, chord_b, aside = grown(chord_a, c), grown(chord_b, c), grown(aside, c)
         rise, aside = grown(rise, c), grown(aside, c)
+        order, ts, es, same = grown(order, c), grown(ts, c), grown(es, c), grown(same, c)
         worst = 0.0
         for i in range(ptr[f], ptr[f + 1]):
             worst = max(worst, error[fv[i]])
@@ -356,12 +357,15 @@ def cut_faces(
             rise[j] = min(steep[unit], slope + unsure)
             aside[j] = 2 * off / (slope - unsure) if slope > 2 * unsure else np.inf
         # The boundary, with the new vertices on its edges.
+        m = ptr[f + 1] - ptr[f]
+        for i in range(ptr[f], ptr[f + 1]):
+            m += start_of[fe[i] + 1] - start_of[fe[i]]
+        lid, pv, pe = grown(lid, m), grown(pv, m), grown(pe, m)
         m = 0
         for i in range(ptr[f], ptr[f + 1]):
             v, e = fv[i], fe[i]
             count = start_of[e + 1] - start_of[e]
             forward = ends[e, 0] == v
-            lid, pv, pe = grown(lid, m + count + 1), grown(pv, m + count + 1), grown(pe, m + count + 1)
             lid[m] = v
             pe[m] = start_of[e] + e + (0 if forward else count)
             pv[m] = m
@@ -469,30 +473,22 @@ def cut_faces(
                     zb = value(z, old, nu, nv, nt, right, unit)
                     more = aside[j] * rise[k] + (worst + 1) * scale[unit]
                     t, err = parameter(za, zb, kink, more, more)
-                    order, ts, es, same = (
-                        grown(order, count + 1),
-                        grown(ts, count + 1),
-                        grown(es, count + 1),
-                        grown(same, count + 1),
-                    )
                     asked, asks = place(lines[k], t, err, order, ts, es, same, count, left, right, known, asked, asks)
                     count += 1
             groups = 0
             base = n_local
+            lid, lpos, lneg = grown(lid, base + count), grown(lpos, (base + count) * nl), grown(lneg, (base + count) * nl)
+            wa, wb, wline = (
+                grown(wa, n_vertices + count), grown(wb, n_vertices + count), grown(wline, n_vertices + count)
+            )  # fmt: skip
+            won, wt, wd = grown(won, n_vertices + count), grown(wt, n_vertices + count), grown(wd, n_vertices + count)
+            wfar = grown(wfar, n_vertices + count)
             i = 0
             while i < count:
                 stop = i + 1
                 while stop < count and same[stop]:
                     stop += 1
-                lid, lpos, lneg = (
-                    grown(lid, n_local + 1),
-                    grown(lpos, (n_local + 1) * nl),
-                    grown(lneg, (n_local + 1) * nl),
-                )
-                wa, wb = grown(wa, n_vertices + 1), grown(wb, n_vertices + 1)
-                wline, won = grown(wline, n_vertices + 1), grown(won, n_vertices + 1)
                 won[n_vertices] = lines[j]
-                wt, wd, wfar = grown(wt, n_vertices + 1), grown(wd, n_vertices + 1), grown(wfar, n_vertices + 1)
                 best = i
                 for s in range(i + 1, stop):
                     if es[s] < es[best]:
