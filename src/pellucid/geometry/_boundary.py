@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..records import Record, unlisted
-from ._cut import Cutter, Mesh, first_rows
+from ._cut import Cutter, first_rows
 from ._flow import Flow, Rows
+from ._mesh import Mesh
 from ._network import Network
 from ._plane import decision, joined
 

@@ -16,9 +16,10 @@ from ..errors import GeometryError, SettingError
 from ..module import Layer
 from ..records import Record, unlisted
 from ._boundary import Boundary, boundary_of
-from ._cut import Cutter, Mesh, polygon
+from ._cut import Cutter
 from ._flow import Rows
 from ._maps import Maps, maps_of
+from ._mesh import Mesh, polygon
 from ._network import Local, Network, lowered, stated_shape
 from ._plane import Plane, on_plane, plane_through, principal_plane
 from ._telling import telling

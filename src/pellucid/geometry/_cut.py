@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,90 +15,12 @@ from ..errors import GeometryError
 from . import _kernels as kernels
 from ._exact import Exact, Point, crossing, point_of
 from ._flow import Flow, Rows, Stage, advance, bounds, marked
+from ._mesh import Mesh, short
 from ._network import Network
 
 LOOSE = 1e-3  # a vertex whose place on its segment is no better known than this is placed by exact arithmetic
 ROWS, FACES, EDGES = 2048, 1024, 8192  # how many of each are worked on at a time
 Report = Callable[[int, int, int], None]  # bend, of how many, faces so far
-
-
-@dataclass
-class Mesh:
-    """A planar subdivision into convex faces.
-
-    Every vertex but the corners lies between two others, `between`, where a line crosses: line `cut[v, 1]` of bend
-    `cut[v, 0]`. That is what a vertex *is*; `xy` are its floats, `error` says how far a value at it may be off, in
-    units of each value's own scale, at these floats, and `away` how far these are from the
-    vertex. Edge e runs along line `drawn[e, 1]` of bend `drawn[e, 0]` (−1: the box), at most `aside[e]` beside it.
-    The vertices and edges of face f are `vertices[ptr[f]:ptr[f + 1]]`, counterclockwise, and `edges`, each from its
-    vertex to the next. `parents` and `above` say for every bend which face a face was cut from, and which lines it is
-    above.
-    """
-
-    xy: np.ndarray
-    error: np.ndarray
-    away: np.ndarray
-    between: np.ndarray
-    cut: np.ndarray
-    ends: np.ndarray
-    drawn: np.ndarray
-    aside: np.ndarray
-    ptr: np.ndarray
-    vertices: np.ndarray
-    edges: np.ndarray
-    parents: list[np.ndarray] = field(default_factory=list)
-    above: list[np.ndarray] = field(default_factory=list)
-    signs: int = 0
-    exact: int = 0
-
-    @property
-    def faces(self) -> int:
-        return len(self.ptr) - 1
-
-    def sides(self) -> np.ndarray:
-        """The faces left and right of every edge, −1 where there is none."""
-        found = np.full((len(self.ends), 2), -1)
-        kernels.sides(self.ptr, self.vertices, self.edges, self.ends, found)
-        return found
-
-    def areas(self) -> np.ndarray:
-        found = np.empty(self.faces)
-        kernels.areas(self.ptr, self.vertices, self.xy, found)
-        return found
-
-    def mean_of(self, values: np.ndarray) -> np.ndarray:
-        """The mean over each face's vertices of numbers (vertices, n)."""
-        return np.add.reduceat(values[self.vertices], self.ptr[:-1]) / np.diff(self.ptr)[:, None]
-
-    def pieces(self, network: Network, faces: np.ndarray) -> list[np.ndarray]:
-        """Of every bend the pieces that its units are on in these faces, (faces, units)."""
-        found, at = [], np.asarray(faces)
-        for step, parents, above in reversed(list(zip(network.bends, self.parents, self.above, strict=False))):
-            kinks = len(step.bend.kinks)
-            bits = np.unpackbits(above[at].view(np.uint8), axis=1, count=step.width * kinks, bitorder="little")
-            found.append(bits.reshape(len(at), kinks, step.width).sum(1, dtype=np.int8))
-            at = parents[at]
-        return found[::-1]
-
-    def locate(self, points: np.ndarray, box: Any) -> np.ndarray:
-        """The face that holds each point, −1 outside the box."""
-        low, high = (np.array(side, float) for side in zip(*box, strict=True))
-        n = max(1, int(np.sqrt(self.faces / 2)))
-        size = (high - low) / n
-        first, found = kernels.buckets(self.ptr, self.vertices, self.xy, low, size, n)
-        answer = np.full(len(points), -1)
-        kernels.locate(points, first, found, self.ptr, self.vertices, self.xy, low, size, n, answer)
-        answer[((points < low) | (points > high)).any(1)] = -1
-        return answer
-
-    def copy(self) -> Mesh:
-        """Another mesh of the same arrays, to be cut further; cutting makes new arrays."""
-        return replace(self, parents=list(self.parents), above=list(self.above))
-
-
-def short(numbers: np.ndarray) -> np.ndarray:
-    """Numbers of vertices, edges and faces take half the memory as int32."""
-    return numbers.astype(np.int32)
 
 
 @contextmanager
@@ -111,18 +33,6 @@ def one_thread_each(threads: int) -> Iterator[None]:
 
     with threadpool_limits(1, "blas"):
         yield
-
-
-def polygon(corners: np.ndarray) -> Mesh:
-    """One face: the convex polygon with these corners, counterclockwise."""
-    n = len(corners)
-    numbers = short(np.arange(n))
-    none, ends = np.full((n, 2), -1, np.int32), np.stack([numbers, (numbers + 1) % n], 1)
-    drawn = np.stack([none[:, 0], numbers], 1)
-    return Mesh(
-        np.array(corners, float), np.ones(n), np.zeros(n), none, none.copy(), ends, drawn, np.zeros(n),
-        np.array([0, n]), numbers, numbers.copy(),
-    )  # fmt: skip
 
 
 class Cutter:

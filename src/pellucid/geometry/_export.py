@@ -66,7 +66,12 @@ def certificate(found: Complex, path: str | Path) -> Path:
     faces = [
         {"vertices": found.face(f).tolist(), "pattern": [p[f].tolist() for p in pieces]} for f in range(found.count)
     ]
-    vertices = [{"xy": [f"{x}/{q}", f"{y}/{q}"]} for x, y, q in exact_points(found)]
+    try:
+        vertices = [{"xy": [f"{x}/{q}", f"{y}/{q}"]} for x, y, q in exact_points(found)]
+    except ValueError:  # Python's own limit of digits
+        raise GeometryError(
+            "The corners are fractions of more than 4,300 digits, which no certificate holds: the network is too deep."
+        ) from None
     return write_text(path, json.dumps({"box": found.box, "vertices": vertices, "faces": faces}))
 
 

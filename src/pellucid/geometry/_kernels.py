@@ -477,7 +477,11 @@ def cut_faces(
                     count += 1
             groups = 0
             base = n_local
-            lid, lpos, lneg = grown(lid, base + count), grown(lpos, (base + count) * nl), grown(lneg, (base + count) * nl)
+            lid, lpos, lneg = (
+                grown(lid, base + count),
+                grown(lpos, (base + count) * nl),
+                grown(lneg, (base + count) * nl),
+            )
             wa, wb, wline = (
                 grown(wa, n_vertices + count), grown(wb, n_vertices + count), grown(wline, n_vertices + count)
             )  # fmt: skip
