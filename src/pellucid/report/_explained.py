@@ -52,7 +52,7 @@ def rooms(axes: Axes, record: Explanation, inputs: list[int], rows: int) -> None
         for side, far, value in ((-1, down, low), (1, up, high)):
             if np.isfinite(far):
                 axes.annotate(
-                    plain(value), (side * min(far, reach), i), (4 * side, 0), textcoords="offset points", size=8,
+                    plain(value), (side * min(far, reach), i), (4 * side, 0), textcoords="offset points", size=8.5,
                     color=MUTED, ha="left" if side > 0 else "right", va="center",
                 )  # fmt: skip
             if far > reach:
