@@ -205,7 +205,10 @@ def cut_edges(first, last, ends, pos, neg, z, n, kinks, scale, steep, error, xy,
                 t, err = parameter(
                     z[u, j], z[v, j], kinks[k // n], error[u] * scale[j] + more, error[v] * scale[j] + more
                 )
-                asked, asks = place(k, t, err, order, ts, es, same, count, u, v, known, asked, asks)
+                if count == 0:
+                    order[0], ts[0], es[0], same[0] = k, t, err, False
+                else:
+                    asked, asks = place(k, t, err, order, ts, es, same, count, u, v, known, asked, asks)
                 count += 1
         if count == 0:
             continue
@@ -319,8 +322,14 @@ def cut_faces(
             crossed |= cross[w] != NONE
         if not crossed:
             size = ptr[f + 1] - ptr[f]
-            sizes, parents, above = grown(sizes, n_faces + 1), grown(parents, n_faces + 1), grown(above, n_faces + 1)
-            ov, oe = grown(ov, n_out + size), grown(oe, n_out + size)
+            if n_faces == sizes.shape[0]:
+                sizes, parents, above = (
+                    grown(sizes, n_faces + 1),
+                    grown(parents, n_faces + 1),
+                    grown(above, n_faces + 1),
+                )
+            if n_out + size > ov.shape[0]:
+                ov, oe = grown(ov, n_out + size), grown(oe, n_out + size)
             for i in range(size):
                 ov[n_out + i] = fv[ptr[f] + i]
                 e = fe[ptr[f] + i]
@@ -335,14 +344,15 @@ def cut_faces(
         for w in range(nw):
             x = cross[w]
             while x != NONE:
-                lines = grown(lines, c + 1)
+                if c == lines.shape[0]:
+                    lines = grown(lines, c + 1)
                 lines[c] = (w << 6) + low(x)
                 c += 1
                 x &= x - ONE
         nl = (c + 63) >> 6
-        chord_a, chord_b, aside = grown(chord_a, c), grown(chord_b, c), grown(aside, c)
-        rise, aside = grown(rise, c), grown(aside, c)
-        order, ts, es, same = grown(order, c), grown(ts, c), grown(es, c), grown(same, c)
+        if c > order.shape[0]:
+            chord_a, chord_b, rise, aside = grown(chord_a, c), grown(chord_b, c), grown(rise, c), grown(aside, c)
+            order, ts, es, same = grown(order, c), grown(ts, c), grown(es, c), grown(same, c)
         worst = 0.0
         for i in range(ptr[f], ptr[f + 1]):
             worst = max(worst, error[fv[i]])
@@ -360,7 +370,10 @@ def cut_faces(
         m = ptr[f + 1] - ptr[f]
         for i in range(ptr[f], ptr[f + 1]):
             m += start_of[fe[i] + 1] - start_of[fe[i]]
-        lid, pv, pe = grown(lid, m), grown(pv, m), grown(pe, m)
+        if m > lid.shape[0]:
+            lid = grown(lid, m)
+        if m > pv.shape[0]:
+            pv, pe = grown(pv, m), grown(pe, m)
         m = 0
         for i in range(ptr[f], ptr[f + 1]):
             v, e = fv[i], fe[i]
@@ -375,7 +388,8 @@ def cut_faces(
                 pe[m] = start_of[e] + e + (r + 1 if forward else count - 1 - r)
                 pv[m] = m
                 m += 1
-        lpos, lneg = grown(lpos, m * nl), grown(lneg, m * nl)
+        if m * nl > lpos.shape[0]:
+            lpos, lneg = grown(lpos, m * nl), grown(lneg, m * nl)
         for i in range(m * nl):
             lpos[i], lneg[i] = NONE, NONE
         good = True
@@ -405,7 +419,8 @@ def cut_faces(
             # Take the polygon on top of the stack.
             begin = pstart[depth - 1]
             size = top - begin
-            tv, te = grown(tv, size), grown(te, size)
+            if size > tv.shape[0]:
+                tv, te = grown(tv, size), grown(te, size)
             j = -1
             for w in range(nl):
                 p, q = NONE, NONE
@@ -416,12 +431,11 @@ def cut_faces(
                     j = (w << 6) + low(p & q)
                     break
             if j < 0:
-                sizes, parents, above = (
-                    grown(sizes, n_faces + 1),
-                    grown(parents, n_faces + 1),
-                    grown(above, n_faces + 1),
-                )
-                ov, oe = grown(ov, n_out + size), grown(oe, n_out + size)
+                if n_faces == sizes.shape[0]:
+                    sizes, parents = grown(sizes, n_faces + 1), grown(parents, n_faces + 1)
+                    above = grown(above, n_faces + 1)
+                if n_out + size > ov.shape[0]:
+                    ov, oe = grown(ov, n_out + size), grown(oe, n_out + size)
                 for w in range(nw):
                     above[n_faces, w] = whole_pos[w] & ~cross[w]
                 for w in range(nl):
@@ -473,20 +487,23 @@ def cut_faces(
                     zb = value(z, old, nu, nv, nt, right, unit)
                     more = aside[j] * rise[k] + (worst + 1) * scale[unit]
                     t, err = parameter(za, zb, kink, more, more)
-                    asked, asks = place(lines[k], t, err, order, ts, es, same, count, left, right, known, asked, asks)
+                    if count == 0:
+                        order[0], ts[0], es[0], same[0] = lines[k], t, err, False
+                    else:
+                        asked, asks = place(
+                            lines[k], t, err, order, ts, es, same, count, left, right, known, asked, asks
+                        )
                     count += 1
             groups = 0
             base = n_local
-            lid, lpos, lneg = (
-                grown(lid, base + count),
-                grown(lpos, (base + count) * nl),
-                grown(lneg, (base + count) * nl),
-            )
-            wa, wb, wline = (
-                grown(wa, n_vertices + count), grown(wb, n_vertices + count), grown(wline, n_vertices + count)
-            )  # fmt: skip
-            won, wt, wd = grown(won, n_vertices + count), grown(wt, n_vertices + count), grown(wd, n_vertices + count)
-            wfar = grown(wfar, n_vertices + count)
+            if base + count > lid.shape[0]:
+                lid = grown(lid, base + count)
+            if (base + count) * nl > lpos.shape[0]:
+                lpos, lneg = grown(lpos, (base + count) * nl), grown(lneg, (base + count) * nl)
+            if n_vertices + count > wa.shape[0]:
+                new = n_vertices + count
+                wa, wb, wline, won = grown(wa, new), grown(wb, new), grown(wline, new), grown(won, new)
+                wt, wd, wfar = grown(wt, new), grown(wd, new), grown(wfar, new)
             i = 0
             while i < count:
                 stop = i + 1
@@ -521,16 +538,20 @@ def cut_faces(
                 n_local += 1
                 groups += 1
                 i = stop
-            ea, eb = grown(ea, n_edges + groups + 1), grown(eb, n_edges + groups + 1)
-            eline, easide = grown(eline, n_edges + groups + 1), grown(easide, n_edges + groups + 1)
+            if n_edges + groups >= ea.shape[0]:
+                new = n_edges + groups + 1
+                ea, eb, eline, easide = grown(ea, new), grown(eb, new), grown(eline, new), grown(easide, new)
             for r in range(groups + 1):
                 ea[n_edges + r] = lid[a] if r == 0 else lid[base + r - 1]
                 eb[n_edges + r] = lid[b] if r == groups else lid[base + r]
                 eline[n_edges + r], easide[n_edges + r] = lines[j], aside[j]
             # Both halves, each with the new vertices.
             top = begin
-            pv, pe = grown(pv, top + size + 2 * groups + 2), grown(pe, top + size + 2 * groups + 2)
-            pstart = grown(pstart, depth + 2)
+            if top + size + 2 * groups + 2 > pv.shape[0]:
+                new = top + size + 2 * groups + 2
+                pv, pe = grown(pv, new), grown(pe, new)
+            if depth + 2 > pstart.shape[0]:
+                pstart = grown(pstart, depth + 2)
             for i in range(at_a, at_b):
                 pv[top], pe[top] = tv[i], te[i]
                 top += 1
