@@ -13,6 +13,8 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
+from ._kernels import grown
+
 ONE = np.uint64(1)
 NONE = np.uint64(0)
 EMPTY = np.int64(-1)
@@ -26,16 +28,6 @@ def ones_in(_typing: Any, _word: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.int64(types.uint64), build
-
-
-@njit(nogil=True, cache=True)
-def grown(a, n):
-    """The array with room for n entries."""
-    if n <= a.shape[0]:
-        return a
-    b = np.zeros((max(n, 2 * a.shape[0]),) + a.shape[1:], a.dtype)  # noqa: RUF005  Numba does not take a star here
-    b[: a.shape[0]] = a
-    return b
 
 
 @njit(nogil=True, cache=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _kernels as kernels
+from . import _mesh_kernels as kernels
 from ._network import Network
 
 
