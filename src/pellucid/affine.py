@@ -40,6 +40,7 @@ class Windows:
     index: np.ndarray
     weight: np.ndarray
     bias: np.ndarray
+    places_in: int = 1
     groups: int = 1
 
     @property
@@ -105,7 +106,8 @@ class Windows:
             part = np.einsum(
                 form, rows[:, here], kernel[here, k] if self.weight.ndim == 4 else kernel[k], optimize=True
             )
-            dx[:, self.index[here, k]] += part  # a tap sees no place twice
+            seen: Any = (slice(None), self.index[here, k])
+            np.add.at(dx, seen, part)
         return dx.reshape(len(dy), -1)
 
     @cached_property
@@ -121,18 +123,8 @@ class Windows:
             index[self.index[here, k], k] = here
             if (index[:, k] >= 0).sum() < len(here):
                 return None
-        found = Windows(index, np.ascontiguousarray(self.weight.swapaxes(1, 2)), np.zeros(self.weight.shape[1]))
-        found.__dict__["size"] = (places,)
-        return found
-
-    @property
-    def places_in(self) -> int:
-        """As many places as `index` names; those behind are never seen."""
-        return self.size[0]
-
-    @cached_property
-    def size(self) -> Shape:
-        return (int(self.index.max(initial=0)) + 1,)
+        weight = np.ascontiguousarray(self.weight.swapaxes(1, 2))
+        return Windows(index, weight, np.zeros(weight.shape[-1]), places)
 
     def row(self, unit: int) -> tuple[np.ndarray, np.ndarray, float]:
         """Which inputs one unit weighs, how much, and its bias."""
@@ -302,8 +294,7 @@ class Lowering:
         """A matrix product at every place of the output; see `Windows`."""
         weight = as_float(weight)
         bias = np.zeros(weight.shape[-1]) if bias is None else as_float(bias)
-        operator = Windows(np.asarray(index), weight, bias, groups)
-        operator.__dict__["size"] = (prod(x.shape[:-1]),)
+        operator = Windows(np.asarray(index), weight, bias, prod(x.shape[:-1]), groups)
         return self.step(operator, [x], (*places, weight.shape[-1]))
 
     def sparse(self, x: Value, matrix: Any, bias: Any, shape: Shape) -> Value:

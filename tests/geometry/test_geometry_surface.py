@@ -239,7 +239,10 @@ def test_twice_the_same_units_change_nothing():
 @example(seed=0, level=0, curves=("relu", "hard_tanh"))
 def test_networks_of_small_whole_numbers_full_of_ties_still_close(seed, level, curves):
     rng = np.random.default_rng(seed)
-    some = lambda *shape: rng.integers(-2, 3, shape)  # noqa: E731
+
+    def some(*shape):
+        return rng.integers(-2, 3, shape)
+
     one, two = map(Activation, curves)
     net = Sequential([dense(some(3, 6), some(6)), one, dense(some(6, 6), some(6)), two, dense(some(6, 1), some(1))])
     found = surface_of(net, [(-1, 1)] * 3, level=level)
@@ -256,7 +259,10 @@ def test_a_curve_whose_slope_has_no_float_does_not_jump_at_its_kink_in_exact_ari
     values = [Fraction(*exact.value(point_of([x, 0, 0]), network.output.number, 0)) for x in (-4, -3, 3, 4)]
     assert values == [0, 0, 6 * Fraction(1 / 6), 6 * Fraction(1 / 6)]
     rng = np.random.default_rng(5)
-    some = lambda *shape: rng.integers(-2, 3, shape)  # noqa: E731
+
+    def some(*shape):
+        return rng.integers(-2, 3, shape)
+
     net = Sequential([dense(4 * some(3, 8), some(8)), Activation("hard_sigmoid"), dense(some(8, 1))])
     for level in (-1, 0, 1):
         assert surface_of(net, [(-1, 1)] * 3, level=level).watertight

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import GeometryError, SettingError
+from ..machine import cores
 from ..module import Layer
 from ..records import Record, unlisted
 from ._boundary import Boundary, boundary_of
@@ -352,7 +352,3 @@ def difference(found: Complex) -> float:
     wanted = found.flat(found.centres[some])
     got = found.mesh.mean_of(found.values)[some]
     return float(abs(got - wanted).max() / max(abs(found.values).max(), 1e-300))
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from ..affine import ROUNDING, Bend
 from ..errors import GeometryError
+from ..machine import free_memory, one_thread_each
 from . import _kernels as kernels
 from ._exact import Exact, Point, crossing, point_of
 from ._flow import Flow, Rows, Stage, advance, bounds, marked
@@ -23,18 +24,6 @@ ROWS, FACES, EDGES = 2048, 1024, 8192  # how many of each are worked on at a tim
 Report = Callable[[int, int, int], None]  # bend, of how many, faces so far
 
 
-@contextmanager
-def one_thread_each(threads: int) -> Iterator[None]:
-    """Matrix products stay on their caller's thread, where there are several."""
-    if threads == 1:
-        yield
-        return
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"):
-        yield
-
-
 class Cutter:
     """Cuts a mesh by the bends of a network, stage by stage; the mesh's coordinates are the network's input."""
 
@@ -42,6 +31,7 @@ class Cutter:
         self.network, self.mesh, self.threads, self.most, self.report = network, mesh, threads, most, report
         self.flow, self.exact = Flow(network), Exact(network)
         self.points: dict[int, Point] = {}
+        self.one_at_a_time = Lock()
         self.done = 0
 
     def run(self, start: int = 0, rows: Rows | None = None) -> Rows:
@@ -51,7 +41,7 @@ class Cutter:
         those before the first bend that was left out.
         """
         rows = rows or self.first_rows()
-        with ThreadPoolExecutor(self.threads) as pool, one_thread_each(self.threads):
+        with ThreadPoolExecutor(self.threads) as pool, one_thread_each():
             for i, stage in enumerate(self.flow.stages[start:], start):
                 if self.mesh.faces > self.most:
                     break
@@ -112,21 +102,9 @@ class Cutter:
             seen = known
             while True:
                 found = kernels.cut_edges(
-                    a,
-                    b,
-                    mesh.ends,
-                    pos,
-                    neg,
-                    z,
-                    n,
-                    bend.kinks,
-                    scale[0],
-                    scale[1],
-                    mesh.error,
-                    mesh.xy,
-                    mesh.aside,
+                    a, b, mesh.ends, pos, neg, z, n, bend.kinks, scale[0], scale[1], mesh.error, mesh.xy, mesh.aside,
                     seen,
-                )
+                )  # fmt: skip
                 if not len(found[-1]):
                     return found
                 seen = np.concatenate([seen, self.ordered(number, n, found[-1])])
@@ -144,10 +122,11 @@ class Cutter:
         """The exact order of two lines along a segment, for each (a, b, line, line) asked: −1, 0 or 1."""
         answers = np.empty((len(asked), 5), np.int64)
         answers[:, :4] = asked
-        for row in answers:
-            a, b, k, m = row[:4].tolist()
-            row[4] = self.order(number, n, self.point(a), self.point(b), k, m)
-        self.mesh.exact += len(asked)
+        with self.one_at_a_time:  # threads share what is known of a point, and the count
+            for row in answers:
+                a, b, k, m = row[:4].tolist()
+                row[4] = self.order(number, n, self.point(a), self.point(b), k, m)
+            self.mesh.exact += len(asked)
         return answers
 
     def order(self, number: int, n: int, a: Point, b: Point, k: int, m: int) -> int:
@@ -369,19 +348,9 @@ def first_rows(stage: Stage, values: np.ndarray, scale: np.ndarray) -> Rows:
 
 def check_memory(wanted: int, faces: int) -> None:
     """Raises: GeometryError where the next array is larger than the memory that is free."""
-    free = available_memory()
+    free = free_memory()
     if free is not None and wanted > free:
         raise GeometryError(
             f"The {faces:,} regions found so far need {wanted / 2**30:.1f} GiB for the next layer, and "
             f"{free / 2**30:.1f} are free: take a smaller box, or a limit below {faces:,} regions for a partial answer."
         )
-
-
-def available_memory() -> int | None:
-    """The bytes that are free, where the system says so."""
-    try:
-        with open("/proc/meminfo") as lines:
-            found = next(line for line in lines if line.startswith("MemAvailable"))
-        return int(found.split()[1]) * 1024
-    except (OSError, StopIteration, ValueError):
-        return None

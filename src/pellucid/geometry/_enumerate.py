@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ..errors import GeometryError, SettingError
+from ..machine import free_memory, one_thread_each
 from ..module import Layer
 from ..records import Record, unlisted
 from ._blocks import Block, Done, Plan, Worked, curves, first_block, work
 from ._network import Local, Network, input_shape, lowered, without_link
 
 LIMIT = 1_000_000
+MEMORY = 4 << 30  # bytes, where the system does not say how many are free
 CORNERS = 12  # the most dimensions in which cells are kept as their corners
 Progress = Callable[[int], None]
 
@@ -132,7 +132,7 @@ def enumerate_regions(
         raise SettingError(
             f"limit and threads are at least 1, tolerance from 0 to 1; got {limit}, {threads}, {tolerance}."
         )
-    room = free_memory() // 2 if memory is None else memory
+    room = (free_memory() or MEMORY) // 2 if memory is None else memory
     if network.n_in > CORNERS:
         from ._walk import walked_regions
 
@@ -178,14 +178,6 @@ def checked_box(box: Any) -> tuple[tuple[float, float], ...]:
     return sides
 
 
-def free_memory() -> int:
-    """Bytes of memory that are free, 4 GiB where the system does not say."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 4 << 30
-
-
 def memory_foreseen(network: Network, regions: int) -> int:
     """About how many bytes a record of so many regions takes.
 
@@ -194,14 +186,6 @@ def memory_foreseen(network: Network, regions: int) -> int:
     d = network.n_in
     words = sum(curve.words for curve in curves(network))
     return regions * (8 * words + 24 * d + (8 * 2**d if d <= CORNERS else 0))
-
-
-@cache
-def blas() -> Any:
-    """What holds matrix products to one thread: blocks are what is worked on side by side."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 class Found:
@@ -217,7 +201,7 @@ class Found:
     def run(self, plan: Plan, block: Block, threads: int) -> None:
         """Work on the last block first, so that few are open at a time; each is cut without Python's lock."""
         stack, running = [block], set[Future[Worked]]()
-        with blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        with one_thread_each(), ThreadPoolExecutor(threads) as pool:
             while (stack or running) and not self.stopped:
                 while stack and len(running) < threads:
                     few = len(stack) + len(running) < threads

@@ -9,7 +9,6 @@ A convolution and its two blames, for x (batch, places, in), a kernel (size, in/
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from functools import partial, reduce
 from itertools import product
@@ -21,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from ..machine import cores
 from ._sums import summed
 
 Shape = tuple[int, ...]
@@ -138,11 +138,6 @@ def slide(x: Array, kernel: Array, at: Slide) -> Array:
 
     count = chunks(x.shape[0], positions(x.shape, size, at), kernel.shape, at, x.dtype)
     return by_parts(some, x, count)
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @partial(jax.jit, static_argnames=("at", "shape"))
