@@ -53,8 +53,12 @@ class Windows:
         return self.weight.shape[-3] * self.weight.shape[-2]
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        y = self.product(x, self.weight)
-        return y + np.broadcast_to(self.bias, (len(self.index), self.weight.shape[-1])).reshape(-1)
+        return self.product(x, self.weight) + self.shift
+
+    @cached_property
+    def shift(self) -> np.ndarray:
+        """What is added to each unit, (units,)."""
+        return np.broadcast_to(self.bias, (len(self.index), self.weight.shape[-1])).reshape(-1)
 
     def linear(self, x: np.ndarray) -> np.ndarray:
         """The operator without its bias, for directions."""
@@ -160,6 +164,11 @@ class Sparse:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.linear(x) + self.bias
+
+    @property
+    def shift(self) -> np.ndarray:
+        """What is added to each unit, (units,)."""
+        return self.bias
 
     def linear(self, x: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray((self.matrix @ x.T).T)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..affine import Add, Bend, Join
-from ._flow import Flow, Stage, advance, full_bias, joined, taken_apart
+from ._flow import Flow, Stage, advance, joined, taken_apart
 from ._network import Network
 
 MOST = 16384  # cells that are cut together; more are parted into blocks
@@ -128,7 +128,7 @@ def magnitude(stage: Stage, most: np.ndarray) -> np.ndarray:
             case Join():
                 made = np.concatenate(given, 1)
             case operator:
-                made = operator.magnitude(given[0]) + abs(full_bias(operator))
+                made = operator.magnitude(given[0]) + abs(operator.shift)
         sizes[step.output] = made
     return joined(stage, sizes)[0]
 

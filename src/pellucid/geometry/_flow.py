@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..affine import ROUNDING, Add, Bend, Join, Sparse, Step, Windows
+from ..affine import ROUNDING, Add, Bend, Join, Sparse, Step
 from ._network import Network
 
 
@@ -157,7 +157,7 @@ def bounds(stage: Stage, rows: Rows, low: np.ndarray, high: np.ndarray, off: np.
                 error, size = np.concatenate(given, 1), np.concatenate(large, 1)
             case operator:
                 products = operator.magnitude(large[0])
-                size = products + abs(full_bias(operator))
+                size = products + abs(operator.shift)
                 error = operator.magnitude(given[0])
                 if isinstance(operator, Sparse) and operator.simple:
                     size = measured.get(step.output, size)
@@ -167,9 +167,3 @@ def bounds(stage: Stage, rows: Rows, low: np.ndarray, high: np.ndarray, off: np.
                     rounded = np.where(products > 0, 2 * (operator.terms + 2) * ROUNDING * size, 0)
         errors[step.output], sizes[step.output] = np.stack([(error[:1] + rounded)[0], error[1]]), size
     return joined(stage, errors)
-
-
-def full_bias(operator: Any) -> np.ndarray:
-    if isinstance(operator, Windows):
-        return np.broadcast_to(operator.bias, (len(operator.index), operator.weight.shape[-1])).reshape(-1)
-    return operator.bias

@@ -8,7 +8,6 @@ import numpy as np
 
 from ..affine import Add, Bend, Join, Step
 from ._blocks import curves
-from ._flow import full_bias
 from ._network import Network
 
 
@@ -25,9 +24,7 @@ class Maps:
 
     def __init__(self, network: Network):
         self.network = network
-        self.shift = [
-            None if isinstance(s.operator, Bend | Add | Join) else full_bias(s.operator) for s in network.steps
-        ]
+        self.shift = [None if isinstance(s.operator, Bend | Add | Join) else s.operator.shift for s in network.steps]
         self.curves = curves(network)
         self.numbers = [s.output for s in network.bends]
 
@@ -116,7 +113,7 @@ class Maps:
                 case operator:
                     made = (
                         operator(value[0]), operator.linear(slope[0]),
-                        operator.magnitude(size[0]) + abs(full_bias(operator)),
+                        operator.magnitude(size[0]) + abs(operator.shift),
                     )  # fmt: skip
             values[step.output] = made
             self.network.forget(values, i)

@@ -16,7 +16,6 @@ import numpy as np
 
 from ..affine import Add, Bend, Join
 from . import _closest_kernels as kernels
-from ._flow import full_bias
 from ._network import Network
 
 MOST = 2**23  # numbers in the rows that are taken back at a time
@@ -169,7 +168,7 @@ class Relaxation:
                 case Join():
                     parts = np.split(d, np.cumsum([self.network.width(n) for n in step.inputs])[:-1], 2)
                 case operator:
-                    c = c + d @ full_bias(operator)
+                    c = c + d @ operator.shift
                     parts = [operator.transposed(d.reshape(size * rows, -1)).reshape(size, rows, -1)]
             for n, part in zip(step.inputs, parts, strict=True):
                 blames[n] = blames[n] + part if n in blames else part

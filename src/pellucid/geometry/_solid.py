@@ -12,7 +12,7 @@ from ..errors import GeometryError
 from . import _solid_kernels
 from ._enclosure import Cells, Known, advanced, enclosed
 from ._exact import Exact, Point, crossing, point_of
-from ._flow import Flow, Stage, advance, full_bias, taken_apart
+from ._flow import Flow, Stage, advance, taken_apart
 from ._network import Network
 
 kernels: Any = _solid_kernels
@@ -339,7 +339,7 @@ def rounding(stage: Stage, unit: np.ndarray, most: np.ndarray) -> np.ndarray:
             case Join():
                 error, size = np.concatenate(given, 1), np.concatenate(large, 1)
             case operator:
-                size = operator.magnitude(large[0]) + abs(full_bias(operator))
+                size = operator.magnitude(large[0]) + abs(operator.shift)
                 error = operator.magnitude(given[0]) + 2 * (operator.terms + 2) * ROUNDING * size
         errors[step.output], sizes[step.output] = error, size
     return np.concatenate([errors[k] for k in stage.wanted], 1)[0]
