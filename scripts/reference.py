@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pellucid import activations, initializers, layers, losses
+from pellucid import activations, doctor, initializers, layers, losses
 from pellucid.cli import main as command_line
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
@@ -19,6 +19,7 @@ def pages() -> dict[str, str]:
     return {
         "activations.md": activations_page(),
         "command-line.md": commands_page(),
+        "doctor.md": doctor_page(),
         "initializers.md": initializers_page(),
         "layers.md": layers_page(),
         "losses.md": losses_page(),
@@ -46,8 +47,9 @@ def losses_page() -> str:
         for row in losses.ROWS
     ]
     text = (
-        "Losses take logits; the link turns them into what `predict_proba` gives. `loss=` takes a name, or "
-        "`pl.losses.loss(name, setting=…)`."
+        "Losses take logits, but those of probabilities, for a network that ends in a softmax or sigmoid; the link "
+        "turns outputs into what `predict_proba` gives. `loss=` takes a name, `pl.losses.loss(name, setting=…)`, or a "
+        "function of your own, which gives one number for the outputs and targets of a batch (`pl.losses.own`)."
     )
     return page("Losses", text, table(head, rows))
 
@@ -79,6 +81,26 @@ def layers_page() -> str:
         "Every layer has `forward(x, *, key=None) -> (y, saved)` and `backward(saved, dy) -> (dx, dlayer)`.",
         "\n\n".join(parts),
     )
+
+
+def doctor_page() -> str:
+    looks = {"static": "network", "data": "data", "probe": "trials"}
+    rows = [
+        [code(row.code), row.name, looks[row.kind], row.mechanism, row.cure, sentence(row.source)]
+        for row in doctor.RULES
+    ]
+    live = [
+        [code(row.code), row.name, inspect.getdoc(row.look) or "", row.cure, sentence(row.source)]
+        for row in doctor.LIVE_RULES
+    ]
+    whole = table(["code", "name", "looks at", "mechanism", "cure", "source"], rows)
+    during = table(["code", "name", "seen in the epochs", "cure", "source"], live)
+    text = "What [the doctor](../doctor.md) looks for. A rule suspects; short trainings decide whether it matters."
+    return page("Rules of the doctor", text, f"{whole}\n\n## During training\n\n{during}")
+
+
+def sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def commands_page() -> str:

@@ -5,10 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import settings as trials
+from hypothesis import strategies as st
 from sklearn.metrics import hinge_loss, mean_pinball_loss
 
 from pellucid.errors import DataError, SettingError, ShapeError
-from pellucid.losses import ALIASES, LIMITS, LINKS, LOSSES, loss
+from pellucid.layers import Dense
+from pellucid.losses import ALIASES, LIMITS, LINKS, LOSSES, loss, own
+from pellucid.train import Settings, fit, open_data
 
 F = torch.nn.functional
 RNG = np.random.default_rng(0)
@@ -20,6 +25,12 @@ COUNTS = RNG.poisson(2.0, size=(6, 4)).astype(float)
 LABELS = np.array([0, 3, 1, 2, 3, 0])
 SOFT = RNG.dirichlet(np.ones(4), size=6)
 SHARP = np.eye(4)[LABELS]
+
+
+def clipped_log(p, y):
+    """−y log p with p brought into [1e-7, 1 − 1e-7], as in Keras: where it had to be, nothing is to blame."""
+    return -y * torch.log(p.clamp(1e-7, 1 - 1e-7))
+
 
 CASES = {  # name: (name of the loss, settings, targets, PyTorch's own terms)
     "squared_error": ("squared_error", {}, REAL, lambda z, y: F.mse_loss(z, y, reduction="none")),
@@ -47,6 +58,36 @@ CASES = {  # name: (name of the loss, settings, targets, PyTorch's own terms)
         {"label_smoothing": 0.3},
         SOFT,
         lambda z, y: F.cross_entropy(z, y, reduction="none", label_smoothing=0.3),
+    ),
+    "probabilities": (
+        "binary_cross_entropy_of_probabilities",
+        {},
+        BITS,
+        lambda p, y: F.binary_cross_entropy(p.clamp(1e-7, 1 - 1e-7), y, reduction="none"),
+    ),
+    "probabilities of real targets": (
+        "binary_cross_entropy_of_probabilities",
+        {},
+        REAL,
+        lambda p, y: clipped_log(p, y) + clipped_log(1 - p, 1 - y),
+    ),
+    "shares": (
+        "cross_entropy_of_probabilities",
+        {},
+        LABELS,
+        lambda p, y: clipped_log(p / p.sum(-1, keepdim=True), F.one_hot(y, 4)).sum(-1),
+    ),
+    "shares of rows": (
+        "cross_entropy_of_probabilities",
+        {},
+        SOFT,
+        lambda p, y: clipped_log(p / p.sum(-1, keepdim=True), y).sum(-1),
+    ),
+    "shares of real targets": (
+        "cross_entropy_of_probabilities",
+        {},
+        REAL,
+        lambda p, y: clipped_log(p / p.sum(-1, keepdim=True), y).sum(-1),
     ),
     "hinge": ("hinge", {}, SIGNS, lambda z, y: torch.clamp(1 - y * z, min=0)),
     "poisson": ("poisson", {}, COUNTS, lambda z, y: F.poisson_nll_loss(z, y, reduction="none")),
@@ -313,6 +354,9 @@ def test_check_accepts_a_column_missing_its_axis_and_labels_of_sequences():
         ("squared_error", [1, 2], 3, "squared_error expects targets (batch, 3) for 3 outputs, got (2,)."),
         ("squared_error", ["a", "b"], 1, "expects numbers as targets, got <U1: encode them first."),
         ("squared_error", [], 1, "expects targets for at least one example, got shape (0,)."),
+        ("binary_cross_entropy_of_probabilities", [[1, 2]], 3, "expects targets (batch, 3) for 3 outputs, got (1, 2)."),
+        ("cross_entropy_of_probabilities", [0, 1, 3], 3, "expects whole labels 0..2; row 2 has 3."),
+        ("cross_entropy_of_probabilities", [[1, 0], [0, np.inf]], 2, "expects finite targets; row 1 has inf."),
         ("gaussian_nll", [1, 2], 3, "gaussian_nll needs 2 outputs for each target, the network has 3."),
         ("kl_divergence", [[0.5, 0.6]], 2, "targets that sum to 1; those of row 0 sum to 1.1."),
         ("kl_divergence", [[1.5, -0.5]], 2, "kl_divergence expects targets ≥ 0; row 0 has -0.5."),
@@ -322,3 +366,129 @@ def test_check_accepts_a_column_missing_its_axis_and_labels_of_sequences():
 def test_check_says_which_row_is_wrong_and_what_was_wanted(name, y, n_outputs, words):
     with pytest.raises(DataError, match=re.escape(words)):
         loss(name).check(y, n_outputs)
+
+
+@trials(deadline=None)  # the first call compiles
+@given(st.lists(st.floats(-30, 30), min_size=4, max_size=4), st.integers(0, 3))
+def test_cross_entropy_of_a_softmax_is_that_of_its_logits(z, label):
+    with jax.enable_x64(True):
+        z, y = jnp.array([z]), jnp.array([label])
+        p = jax.nn.softmax(z)
+        inside = 1e-7 < float(p[0, label]) < 1 - 1e-7
+        wanted = (
+            float(loss("cross_entropy").terms(z, y)[0]) if inside else -np.log(np.clip(p[0, label], 1e-7, 1 - 1e-7))
+        )
+        close(loss("cross_entropy_of_probabilities").terms(p, y), [wanted], rtol=1e-9)
+
+
+@trials(deadline=None)
+@given(st.floats(-15, 15), st.floats(-2, 2))
+def test_blame_through_a_sigmoid_is_that_of_its_logit(z, y):
+    with jax.enable_x64(True):
+        p, vjp = jax.vjp(jax.nn.sigmoid, jnp.array([z]))
+        blame = vjp(loss("binary_cross_entropy_of_probabilities").blame(p, jnp.array([y])))[0]
+        close(blame, p - y, rtol=1e-6, atol=1e-9)
+
+
+def test_targets_no_probability_can_meet_are_taken_as_they_are():
+    """As Keras does: the blame goes where the formula sends it, and checks let the training begin."""
+    pair = loss("binary_cross_entropy_of_probabilities")
+    pair.check([7.5, -2.0], 1)
+    close(pair.blame(jnp.array([[0.5]]), jnp.array([7.5])), [[-28.0]])
+    rows = loss("cross_entropy_of_probabilities")
+    rows.check([0, 1, 2], 1)  # one output has no classes to number: these are amounts
+    close(rows.terms(jnp.array([[0.3], [0.6]]), jnp.array([2.0, 0.0])), [2e-7, 0], atol=1e-7)
+    assert (rows.blame(jnp.array([[0.3], [0.6]]), jnp.array([2.0, 0.0])) == 0).all()  # its share is 1 whatever it is
+
+
+def test_a_probability_out_of_reach_is_not_to_blame():
+    row = loss("binary_cross_entropy_of_probabilities")
+    assert (row.blame(jnp.array([-0.1, 0.0, 1.0, 3.0]), jnp.array([1, 1, 0, 0])) == 0).all()
+    close(row.terms(jnp.array([-0.1, 0.0]), jnp.array([1, 1])), -np.log([1e-7, 1e-7]), rtol=1e-6)
+    shares = loss("cross_entropy_of_probabilities")
+    nothing = jnp.zeros((1, 3))
+    assert jnp.isfinite(shares.terms(nothing, jnp.array([1]))).all()
+    assert (shares.blame(nothing, jnp.array([1])) == 0).all()
+
+
+def mean_square(z, y):
+    return jnp.mean((z - y) ** 2)
+
+
+def sum_of_squares(z, y):
+    return jnp.sum((z - y) ** 2)
+
+
+def broadcast_by_mistake(z, y):
+    return jnp.mean((z - y.reshape(-1)) ** 2)  # (n, 1) − (n,): every output against every target
+
+
+def test_a_loss_of_your_own_has_the_value_of_the_function_and_the_blame_of_its_gradient():
+    z, y = jnp.asarray(Z), jnp.asarray(REAL)
+    for function in (mean_square, sum_of_squares, lambda z, y: jnp.abs(z - y).max()):
+        value, dz = own(function).evaluate(z, y)
+        close(value, function(z, y))
+        close(dz, jax.grad(function)(z, y))
+    theirs, ours = own(mean_square), loss("squared_error")
+    close(theirs.evaluate(z, y)[1], ours.evaluate(z, y)[1], rtol=1e-6)
+    close(theirs.per_example(z, y), ours.per_example(z, y), rtol=1e-6)
+    close(own(sum_of_squares).per_example(z, y), 4 * ours.per_example(z, y), rtol=1e-6)
+    close(own(mean_square).blame(z, y), ours.blame(z, y) / 4, rtol=1e-6)
+    close(theirs.predict(z), z)
+
+
+def test_a_loss_of_your_own_is_given_targets_beside_its_outputs_as_keras_gives_them():
+    z, y = jnp.array([[1.0], [3.0]]), jnp.array([0.0, 1.0])
+    close(own(mean_square).evaluate(z, y)[0], 2.5)  # not the (2, 2) table of differences
+    pairs = torch.tensor([[1.0], [3.0]]) - torch.tensor([0.0, 1.0])
+    close(own(broadcast_by_mistake).evaluate(z, y)[0], (pairs**2).mean().item())
+    own(lambda z, y: jnp.mean(z)).check([[1.0, 2.0]], 1)  # what they mean is the function's affair
+    with pytest.raises(DataError, match=r"mean_square expects finite targets; row 1 has nan"):
+        own(mean_square).check([1.0, np.nan], 1)
+
+
+def test_a_loss_of_your_own_is_equal_to_the_same_and_compiled_once():
+    assert own(mean_square) == own(mean_square) == loss(mean_square)
+    assert hash(own(mean_square)) == hash(loss(mean_square))
+    assert own(mean_square) != own(sum_of_squares)
+    assert own(mean_square).name == "mean_square"
+    assert own(lambda z, y: z.sum(), "total").name == "total"
+    step = jax.jit(lambda z, y, loss: loss.evaluate(z, y), static_argnames="loss")
+    z, y = jnp.ones((3, 1)), jnp.zeros((3, 1))
+    step(z, y, own(mean_square))
+    step(z, y, own(mean_square))
+    assert step._cache_size() == 1
+
+
+def test_a_loss_of_your_own_that_cannot_be_one_is_refused_in_words():
+    with pytest.raises(SettingError, match="a function of outputs and targets, got a int"):
+        own(3)
+    with pytest.raises(SettingError, match="no setting of mean_square 'delta'"):
+        loss(mean_square, delta=1.0)
+    message = "each expects its function to give one number for a batch, got (2, 1): take the mean."
+    with pytest.raises(ShapeError, match=re.escape(message)):
+        own(lambda z, y: z - y, "each").evaluate(jnp.ones((2, 1)), jnp.ones((2, 1)))
+    with pytest.raises(SettingError, match=re.escape("mean_square fails for outputs (3, 2) and targets (3,): ")):
+        own(mean_square).evaluate(jnp.ones((3, 2)), jnp.ones(3))
+    with pytest.raises(SettingError, match="cannot leave out the steps of padding"):
+        own(mean_square).evaluate(jnp.ones((2, 3)), jnp.ones((2, 3)), mask=jnp.ones((2, 3)))
+
+
+def straight_line(criterion, epochs=40):
+    """A line fitted to 64 rows in whole batches, from the same start."""
+    x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
+    net = Dense(jnp.array([[0.1]]), jnp.zeros(1))
+    data = open_data((x, 3 * x + 1), task="regression", validation=None)
+    settings = Settings(criterion, "sgd", 0.05, epochs=epochs, batch_size=16, watch_every=0)
+    return fit(net, data, settings, progress=False).net
+
+
+def test_training_follows_the_function():
+    theirs, ours = straight_line(own(mean_square)), straight_line(loss("squared_error"))
+    close(theirs.weight, ours.weight, rtol=1e-5)
+    close(theirs.bias, ours.bias, rtol=1e-5)
+    one, sixteen = straight_line(own(sum_of_squares), 1), straight_line(own(mean_square), 1)
+    assert one.weight > sixteen.weight + 1  # the steps are sixteen times as long
+    lost = straight_line(own(broadcast_by_mistake))  # every output learns the mean of the batch
+    assert abs(float(lost.weight[0, 0])) < 0.5
+    assert abs(float(lost.bias[0]) - 1) < 0.3

@@ -6,9 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import activations, errors, geometry, initializers, layers, losses
+    from . import activations, doctor, errors, geometry, initializers, layers, losses
     from ._api import fit, load, open_run, runs, save, with_data, write_report
     from .backprop import blame, summary, unit_variance
+    from .doctor import diagnose
     from .geometry import explain
     from .insight import attention, dropout_scale, filters, gates, neuron, signal
     from .layers import mlp
@@ -17,18 +18,21 @@ if TYPE_CHECKING:
 _HOMES = {
     "_api": ("fit", "load", "open_run", "runs", "save", "with_data", "write_report"),
     "backprop": ("blame", "summary", "unit_variance"),
+    "doctor": ("diagnose",),
     "geometry": ("explain",),
     "insight": ("attention", "dropout_scale", "filters", "gates", "neuron", "signal"),
     "layers": ("mlp",),
     "module": ("parameters",),
 }
-_MODULES = ("activations", "errors", "geometry", "initializers", "layers", "losses")
+_MODULES = ("activations", "doctor", "errors", "geometry", "initializers", "layers", "losses")
 
 __version__ = "0.1.0"
 __all__ = [
     "activations",
     "attention",
     "blame",
+    "diagnose",
+    "doctor",
     "dropout_scale",
     "errors",
     "explain",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 from . import losses, store
-from .doctor import Doctor, Finding
+from .doctor import Diagnosis, Doctor, Finding
 from .errors import DataError, PellucidError, SettingError, StoreError
 from .layers import convnet, mlp, recurrent_net, values_of
 from .module import Layer
@@ -31,11 +31,14 @@ from .train import (
     bundled,
     epoch_from_json,
     open_data,
+    read_snapshots,
     unit,
+    write_snapshots,
 )
 from .train import fit as train
 
 MODEL, CHECKPOINT, REPORT = "model.safetensors", "checkpoint.safetensors", "report.html"
+SNAPSHOTS = "snapshots.safetensors"
 
 
 def fit(
@@ -43,7 +46,7 @@ def fit(
     data: Any,
     *,
     target: str | None = None,
-    loss: str | losses.Loss | None = None,
+    loss: str | losses.Loss | Callable[..., Any] | None = None,
     optimizer: Any = "adam",
     learning_rate: float | str | None = None,
     schedule: str = "constant",
@@ -67,6 +70,7 @@ def fit(
     resume: str | None = None,
     checkpoint_seconds: float = 10.0,
     progress: bool | None = None,
+    on_finding: str = "tell",
 ) -> Run:
     """Train a network on data and watch it learn.
 
@@ -81,6 +85,9 @@ def fit(
     `runs="runs"` the run is kept in that folder, with a checkpoint every `checkpoint_seconds`, and `resume=ID` (or
     "last") goes on bit for bit where it stood. Ctrl-C returns the run so far. NaN or an infinite number stops the
     training, and `run.problem` names the layer where it arose.
+
+    The doctor looks at the network, its loss and its targets before the first step, and at every epoch: `on_finding`
+    is "tell", "pause" (stop there: `run.status` is "paused") or "fix" (mend what can be mended, and go on).
 
     Raises: DataError, SettingError or ShapeError, before anything is computed, where something does not fit.
     Example:
@@ -116,7 +123,9 @@ def fit(
         criterion, optimizer, learning_rate, schedule, epochs, batch_size, weight_decay, l1, clip, table, early_stop,
         shuffle, seed, watch_every,
     )  # fmt: skip
-    options = {"watchers": [Doctor()], "progress": progress, "checkpoint_seconds": checkpoint_seconds}
+    options = {
+        "watchers": [Doctor()], "progress": progress, "checkpoint_seconds": checkpoint_seconds, "on_finding": on_finding,
+    }  # fmt: skip
     if runs is None and resume is None:
         return replace(train(net, opened, settings, **options), source=source)
     return kept_fit(
@@ -171,6 +180,8 @@ def kept_fit(
     summary = {"loss": last.loss, "validation_loss": last.validation_loss, **last.metrics} if last else {}
     try:
         save(place / MODEL, run)
+        if run.snapshots:
+            write_snapshots(place / SNAPSHOTS, run.snapshots, id)
         folder.update(id, status=run.status, metrics=summary, findings=plain(run.findings))
     except StoreError as problem:  # hours of work are not thrown away for a full disk
         run = replace(run, notes=(*run.notes, f"The run was not kept: {problem}"))
@@ -204,7 +215,8 @@ def suited(
     loss = loss or losses.loss(
         "squared_error" if not classes else "binary_cross_entropy" if classes == 2 else "cross_entropy"
     )
-    single, steps = loss.targets in ("binary", "signs"), data.preprocess.target.steps
+    single = not loss.rowwise and loss.targets in ("binary", "signs", "any", "own")
+    steps = data.preprocess.target.steps
     numbers = math.prod(data.sample.y.shape[1 + steps :])
     outputs = 1 if classes and single else classes or numbers * loss.outputs
     hidden, shape, form = sizes_for(net, data), one.shape[1:], data.preprocess.form
@@ -237,6 +249,8 @@ def sizes_for(given: Sequence[int] | None, data: Data) -> list[int]:
 def save(path: str | Path, what: Layer | Run) -> Path:
     """Write a network, or a run with its network, preprocessing and history, to one safetensors file.
 
+    The snapshots of a run are not in it: they lie beside it in the folder of a kept run.
+
     Raises: StoreError where the disk refuses, or the network holds a function (`Function`), which no file can hold.
     """
     if not isinstance(what, Run):
@@ -254,9 +268,11 @@ def load(path: str | Path) -> Layer | Run:
     if not isinstance(about, dict) or "run" not in about:
         return net
     try:
-        return run_from_json(about["run"], net)
+        run = run_from_json(about["run"], net)
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise StoreError(f"{path} says it holds a run, but its record is damaged: {problem!r}.") from None
+    beside = (Path(path) if Path(path).is_dir() else Path(path).parent) / SNAPSHOTS
+    return replace(run, snapshots=read_snapshots(beside, net, run.id)) if beside.exists() else run
 
 
 def run_from_json(written: dict[str, Any], net: Layer) -> Run:
@@ -267,13 +283,15 @@ def run_from_json(written: dict[str, Any], net: Layer) -> Run:
     )
     if kept["optimizer"] == "an Optax transformation":
         kept["optimizer"] = optax.identity()  # which rule it was no file can say; it is written as it was read
+    name = loss.pop("name")
+    criterion = losses.loss(name, **loss) if name in losses.LOSSES else losses.not_kept(name)
     known = {f.name for f in dataclasses.fields(Run)}
     fields = {k: v for k, v in written.items() if k in known}
     found = fields["range_test"]
     return Run(
         **fields
         | {
-            "settings": Settings(losses.loss(loss.pop("name"), **loss), **kept),
+            "settings": Settings(criterion, **kept),
             "history": tuple(epoch_from_json(epoch) for epoch in fields["history"]),
             "findings": tuple(Finding(**finding) for finding in fields["findings"]),
             "notes": tuple(fields["notes"]),
@@ -346,12 +364,14 @@ def with_data(run: Run, data: Any = None) -> Run:
     return replace(run, data=opened)
 
 
-def write_report(run: Run, path: str | Path = REPORT) -> Path:
+def write_report(run: Run, path: str | Path = REPORT, diagnosis: Diagnosis | None = None) -> Path:
     """One HTML page that shows what was learned, how well, from what, and how to do it again.
+
+    A `diagnosis` of the run, from `pl.diagnose(run)`, is shown in its section on the doctor.
 
     Raises: DataError where the data of a run read back from disk is gone or has changed.
     """
     from .insight import story
     from .report import page
 
-    return store.write_text(path, page(story(run if run.data else with_data(run))))
+    return store.write_text(path, page(story(run if run.data else with_data(run), diagnosis=diagnosis)))

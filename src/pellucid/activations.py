@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import pi, sqrt
+from math import inf, isfinite, pi, sqrt
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from jax import Array
 
 from .errors import unknown
 
+SATURATED = 0.01  # a unit counts as saturated where its slope is under one hundredth of the steepest
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
@@ -21,7 +23,8 @@ class Curve:
     """One activation: `value(x, **settings)` and `derivative(x, y, **settings)`, where y is the value at x.
 
     `kinks` are the points where the slope may jump; there the derivative is the one `jax.vjp` gives for `value`.
-    `lipschitz(**settings)` bounds the steepness: no two points are joined by a steeper line. Where the curve is made of
+    `lipschitz(**settings)` bounds the steepness: no two points are joined by a steeper line; infinity where there is no
+    bound. Where the curve is made of
     straight pieces, `pieces(**settings)` are their slopes and offsets, one more than there are kinks.
 
     Example:
@@ -43,6 +46,11 @@ class Curve:
     @property
     def piecewise_linear(self) -> bool:
         return self.pieces is not None
+
+    def flat(self, slope: Any, **settings: float) -> Any:
+        """Where such a slope is under a hundredth of the steepest, or of 1 where the curve has no steepest."""
+        steepest = self.lipschitz(**settings)
+        return abs(slope) < SATURATED * (steepest if isfinite(steepest) else 1.0)
 
 
 def curve(name: str) -> Curve:
@@ -239,6 +247,14 @@ ROWS = (
         derivative=lambda x, y: y * (1 - y),
         lipschitz=at_most(0.25),
         source="Rumelhart, Hinton and Williams, 1986",
+    ),
+    Curve(
+        "exponential",
+        "exp(x)",
+        value=jnp.exp,
+        derivative=lambda x, y: y,
+        lipschitz=at_most(inf),
+        source="the inverse of Napier's logarithm: Euler, 1748",
     ),
     Curve(
         "tanh",

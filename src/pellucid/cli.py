@@ -7,7 +7,7 @@ import os
 import click
 
 from . import __version__
-from ._commands import _ask, _geometry, _runs, _train
+from ._commands import _ask, _doctor, _geometry, _runs, _train
 from ._commands._command import command, epilog
 
 EXAMPLES = (
@@ -15,6 +15,7 @@ EXAMPLES = (
     "pellucid fit iris",
     "pellucid fit data.csv --target price",
     "pellucid blame last --row 12",
+    "pellucid doctor last",
 )
 
 
@@ -60,6 +61,13 @@ command(
 command(main, "pellucid explain last --row 12", "pellucid explain last --row 0 --data new.csv --out why.png --json")(
     _geometry.explain
 )
+command(
+    main,
+    "pellucid doctor last",
+    "pellucid doctor last --prescribe --page doctor.html",
+    "pellucid doctor net.safetensors --data houses.csv --target price --loss squared_error",
+    "pellucid doctor --rules",
+)(_doctor.doctor)
 command(main, "pellucid report last", "pellucid report last --out story.html")(_ask.report)
 command(main, "pellucid runs", "pellucid runs --limit 5 --json")(_runs.runs)
 command(main, "pellucid show last", "pellucid show runs/20260131-142501-iris-a1b2")(_runs.show)

@@ -275,7 +275,9 @@ INITIALIZERS: dict[str, Row] = {row.name: row for row in ROWS}
 
 FOLLOWED_BY: dict[str, Initializer] = {
     **dict.fromkeys(("relu", "leaky_relu", "relu6", "elu", "softplus", "gelu", "gelu_tanh", "silu", "mish"), he_normal),
-    **dict.fromkeys(("identity", "abs", "tanh", "softsign", "hard_tanh", "sigmoid", "hard_sigmoid"), glorot_uniform),
+    **dict.fromkeys(
+        ("identity", "abs", "tanh", "softsign", "hard_tanh", "sigmoid", "hard_sigmoid", "exponential"), glorot_uniform
+    ),
     **dict.fromkeys(("softmax", "log_softmax"), glorot_uniform),
     "selu": lecun_normal,
 }

@@ -1,9 +1,12 @@
-"""Losses: one row each, with its value and its blame in closed form, side by side. All take logits."""
+"""Losses: one row each, with its value and its blame in closed form, side by side.
+
+All take logits, but those whose name says that they are of probabilities. A loss of your own is a function: `own`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 from numbers import Real
 
@@ -14,6 +17,8 @@ from jax import Array
 
 from .errors import DataError, SettingError, ShapeError, unknown
 
+CLIPPED = 1e-7  # how near to 0 and 1 a probability is let, so that its logarithm is finite
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -23,6 +28,7 @@ class Loss:
 
     Shapes: z (batch, ..., n_outputs); y (batch, ..., n_outputs / outputs), where a last axis of 1 may be missing.
         A `rowwise` loss consumes the last axis of z; labels then come without it, rows of numbers with it.
+        `targets` is what y must hold: "any" and "own" are for what the formula, or the function, makes of any numbers.
     Raises: ShapeError where y does not fit z.
     Example:
         >>> bce = loss("binary_cross_entropy")
@@ -96,7 +102,7 @@ class Loss:
         self.check_shape(y, n_outputs)
         if bad := first(~np.isfinite(y)):
             raise DataError(f"{self.name} expects finite targets; row {bad[0]} has {y[bad]}.")
-        if self.targets == "labels" and not self.in_rows(y, n_outputs):
+        if self.takes_labels(n_outputs) and not self.in_rows(y, n_outputs):
             self.check_each(y, (y == np.round(y)) & (y >= 0) & (y < n_outputs), f"whole labels 0..{n_outputs - 1}")
         elif self.targets in ("labels", "distribution"):
             total = y.sum(-1)
@@ -120,6 +126,8 @@ class Loss:
             raise DataError(f"{self.name} expects numbers as targets, got {y.dtype}: encode them first.")
         if y.ndim == 0 or not y.size:
             raise DataError(f"{self.name} expects targets for at least one example, got shape {y.shape}.")
+        if self.targets == "own":
+            return
         if n_outputs % self.outputs:
             raise DataError(f"{self.name} needs {self.outputs} outputs for each target, the network has {n_outputs}.")
         if self.targets == "labels":
@@ -127,35 +135,123 @@ class Loss:
                 raise DataError(f"{self.name} needs an output for each class, the network has 1: binary_cross_entropy.")
             return
         wanted = n_outputs // self.outputs
-        if not (y.ndim > 1 and y.shape[-1] == wanted) and (self.rowwise or wanted != 1):
+        fits = y.ndim > 1 and y.shape[-1] == wanted
+        if not fits and not self.takes_labels(n_outputs) and (self.strict or wanted != 1):
             raise DataError(f"{self.name} expects targets (batch, {wanted}) for {n_outputs} outputs, got {y.shape}.")
+
+    def takes_labels(self, n_outputs: int) -> bool:
+        """Whether a number of a class may stand for a row of targets; a single output has no classes to number."""
+        return self.targets == "labels" or (self.targets == "any" and self.rowwise and n_outputs > 1)
+
+    @property
+    def strict(self) -> bool:
+        """Whether the targets must have the axis of the outputs even where there is one output."""
+        return self.rowwise and self.targets != "any"
 
     def in_rows(self, y: np.ndarray, n_outputs: int) -> bool:
         """Whether y holds a row of probabilities for each label (one-hot or soft), not the labels themselves."""
         rows = y.ndim > 1 and y.shape[-1] == n_outputs
-        return rows and (y.dtype.kind == "f" or bool((y.sum(-1) == 1).all()))
+        return rows if self.targets == "any" else rows and (y.dtype.kind == "f" or bool((y.sum(-1) == 1).all()))
 
     def fitted(self, z: Array, y: Array) -> Array:
         """The targets in the shape the formula needs."""
-        if self.targets == "labels" and y.shape == z.shape[:-1]:
+        if self.takes_labels(z.shape[-1]) and y.shape == z.shape[:-1]:
             return y
         wanted = z.shape if self.outputs == 1 else (*z.shape[:-1], z.shape[-1] // self.outputs)
         if y.shape == wanted:
             return y
-        if not self.rowwise and (*y.shape, 1) == wanted:
+        if not self.strict and (*y.shape, 1) == wanted:
             return y[..., None]
-        labels = f"{z.shape[:-1]} or " if self.targets == "labels" else ""
+        if self.targets == "own":
+            return y
+        labels = f"{z.shape[:-1]} or " if self.takes_labels(z.shape[-1]) else ""
         raise ShapeError(self.name, f"targets {labels}{wanted} for outputs {z.shape}", str(y.shape))
 
 
-def loss(name: str | Loss, **settings: float) -> Loss:
-    """The loss of that name, or the given one, with its settings bound.
+@dataclass(frozen=True)
+class Own(Loss):
+    """A loss written as `function(outputs, targets) -> number` over a batch, with the blame that `jax.grad` finds.
+
+    Such a function is told of no weights: every row of a batch counts alike. A batch that is short of rows, as the last
+    of an epoch may be, is filled up with others, and they count too. `per_example` is the function on each row alone.
+
+    Shapes: the function is given z (batch, ..., n_outputs) and y (batch, ...), as (batch, 1) where there is one output.
+    Raises: ShapeError where it gives more than one number; SettingError where it fails, or steps are masked.
+    """
+
+    function: Callable[[Array, Array], Array] = field(kw_only=True)
+
+    def evaluate(
+        self, z: Array, y: Array, weights: Array | None = None, mask: Array | None = None
+    ) -> tuple[Array, Array]:
+        """What the function makes of the batch, and its derivative by z."""
+        if mask is not None:
+            raise SettingError(f"{self.name} is a function of a whole batch: it cannot leave out the steps of padding.")
+        z = jnp.asarray(z)
+        y = self.fitted(z, jnp.asarray(y))
+        return jax.value_and_grad(lambda z: one_number(self.name, self.function, z, y))(z)
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Of a function of a batch: its value and its slope on every row alone."""
+
+    function: Callable[[Array, Array], Array]
+
+    def __call__(self, z: Array, y: Array) -> tuple[Array, Array]:
+        row = jax.value_and_grad(lambda z, y: one_number("The loss of a row", self.function, z[None], y[None]))
+        return jax.vmap(row)(z, y)
+
+
+def own(function: Callable[[Array, Array], Array], name: str | None = None) -> Own:
+    """A loss of your own: `function(outputs, targets)` gives one number for a batch, by operations JAX can follow.
+
+    The same function gives an equal loss, hence one compilation; a lambda written anew is another function.
+
+    Raises: SettingError where it is not a function.
+    Example:
+        >>> def cubed(z, y):
+        ...     return jnp.mean(jnp.abs(z - y) ** 3)
+        >>> value, blame = own(cubed).evaluate(jnp.array([[2.0], [0.0]]), jnp.array([0.0, 0.0]))
+        >>> float(value), blame.tolist()
+        (4.0, [[6.0], [0.0]])
+    """
+    if not callable(function):
+        raise SettingError(f"A loss of your own is a function of outputs and targets, got a {type(function).__name__}.")
+    name = str(name or getattr(function, "__name__", type(function).__name__))
+    return Own(name, f"{name}(z, y)", Alone(function), "identity", "own", "the user's", function=function)
+
+
+def not_kept(name: str) -> Own:
+    """In place of a user's own loss in a run that is read back: no file holds a function."""
+
+    def missing(z: Array, y: Array) -> Array:
+        raise SettingError(f"The run was trained with a loss of your own, {name}, which no file can hold.")
+
+    return own(missing, name)
+
+
+def one_number(name: str, function: Callable[[Array, Array], Array], z: Array, y: Array) -> Array:
+    """What the function makes of outputs and targets, known to be a number alone."""
+    try:
+        value = jnp.asarray(function(z, y))
+    except (TypeError, ValueError) as problem:
+        raise SettingError(f"{name} fails for outputs {z.shape} and targets {y.shape}: {problem}") from problem
+    if value.shape:
+        raise ShapeError(name, "its function to give one number for a batch", str(value.shape), "take the mean")
+    return value
+
+
+def loss(name: str | Loss | Callable[[Array, Array], Array], **settings: float) -> Loss:
+    """The loss of that name, or the given one, with its settings bound; a function becomes a loss by `own`.
 
     Raises: SettingError for a name, a setting or a value there is not.
     Example:
         >>> loss("huber", delta=2.0).settings
         (('delta', 2.0),)
     """
+    if callable(name):
+        name = own(name)
     if not isinstance(name, Loss):
         if name not in LOSSES and name not in ALIASES:
             raise unknown("loss", name, [*LOSSES, *ALIASES])
@@ -225,11 +321,31 @@ def binary_cross_entropy(z, y):
 def cross_entropy(z, y, label_smoothing):
     labels = y.ndim < z.ndim
     if labels:
-        y = y[..., None] == jax.lax.broadcasted_iota(jnp.int32, z.shape, z.ndim - 1)
+        y = one_hot(y, z)
     target = y.astype(z.dtype)
     if label_smoothing:
         target = (1 - label_smoothing) * target + label_smoothing / z.shape[-1]
     return against(z, target, 1 if labels else target.sum(-1, keepdims=True))
+
+
+def binary_cross_entropy_of_probabilities(p, y):
+    near = jnp.clip(p, CLIPPED, 1 - CLIPPED)
+    terms = -(y * jnp.log(near) + (1 - y) * jnp.log1p(-near))
+    return terms, jnp.where(near == p, (near - y) / (near * (1 - near)), 0)
+
+
+def cross_entropy_of_probabilities(p, y):
+    target = (one_hot(y, p) if y.ndim < p.ndim else y).astype(p.dtype)
+    total = p.sum(-1, keepdims=True)
+    total = jnp.where(total == 0, 1, total)
+    share = p / total
+    near = jnp.clip(share, CLIPPED, 1 - CLIPPED)
+    blame = jnp.where(near == share, -target / near, 0)  # by the shares
+    return -(target * jnp.log(near)).sum(-1), (blame - (blame * share).sum(-1, keepdims=True)) / total
+
+
+def one_hot(labels, z):
+    return labels[..., None] == jax.lax.broadcasted_iota(jnp.int32, z.shape, z.ndim - 1)
 
 
 def kl_divergence(z, y):
@@ -306,6 +422,23 @@ ROWS = (
         "Bridle, 1990; label smoothing: Szegedy and others, 2016",
         rowwise=True,
         settings=(("label_smoothing", 0.0),),
+    ),
+    Loss(
+        "binary_cross_entropy_of_probabilities",
+        "−y log p − (1 − y) log(1 − p), where p is clipped to [1e-7, 1 − 1e-7]",
+        binary_cross_entropy_of_probabilities,
+        "identity",
+        "any",
+        "Good, 1952",
+    ),
+    Loss(
+        "cross_entropy_of_probabilities",
+        "−Σ y log(p / Σ p), where p / Σ p is clipped to [1e-7, 1 − 1e-7]",
+        cross_entropy_of_probabilities,
+        "identity",
+        "any",
+        "Good, 1952",
+        rowwise=True,
     ),
     Loss("hinge", "max(0, 1 − y z)", hinge, "sign", "signs", "Cortes and Vapnik, 1995"),
     Loss("poisson", "exp(z) − y z", poisson, "exp", "counts", "Nelder and Wedderburn, 1972"),

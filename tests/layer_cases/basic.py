@@ -35,6 +35,7 @@ def pytorch_curve(name: str) -> Callable[[Any, torch.Tensor], torch.Tensor]:
         "gelu_tanh": torch.nn.GELU(approximate="tanh"),
         "softplus": torch.nn.Softplus(threshold=50),
         "abs": torch.abs,
+        "exponential": torch.exp,
     }
     curve = special.get(name) or getattr(F, name.replace("hard_", "hard"))
     return lambda p, x: curve(x)

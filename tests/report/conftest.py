@@ -5,10 +5,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+import doctor_cases
 from pellucid._api import fit
 from pellucid.doctor import Finding
 from pellucid.insight import story
-from pellucid.report import page
+from pellucid.report import diagnosis_page, page
 
 FOUND = Finding(
     "dead units", "layers[1]", 2, "97% of <all> outputs are zero", "no blame comes through", "lower the rate"
@@ -45,11 +46,25 @@ def regressed():
 
 
 @pytest.fixture(scope="session")
-def pages(classified, regressed, tmp_path_factory):
-    """Both pages as files."""
+def planar():
+    """The story of two inputs, whose regions are filmed."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(100, 2))
+    table = pl.DataFrame({"age <years>": x[:, 0], "income": x[:, 1]})
+    target = pl.Series("kind", np.where(x[:, 0] * x[:, 1] > 0, "a", "b"))
+    run = fit([6], table.with_columns(target), target="kind", epochs=5, learning_rate=0.05, progress=False)
+    return story(run)
+
+
+@pytest.fixture(scope="session")
+def pages(classified, regressed, planar, tmp_path_factory):
+    """The pages as files."""
     folder = tmp_path_factory.mktemp("pages")
-    for name, told in (("classified", classified), ("regressed", regressed)):
+    for name, told in (("classified", classified), ("regressed", regressed), ("planar", planar)):
         (folder / f"{name}.html").write_text(page(told), "utf-8")
+    found = doctor_cases.diagnosis(findings=tuple(doctor_cases.finding(name) for name in doctor_cases.ROWS))
+    (folder / "doctor").mkdir()
+    (folder / "doctor" / "diagnosis.html").write_text(diagnosis_page(found, doctor_cases.CURE), "utf-8")
     return folder
 
 

@@ -34,7 +34,7 @@ def browser(chromium):
         yield opened
 
 
-@pytest.mark.parametrize("name", ["classified", "regressed"])
+@pytest.mark.parametrize("name", ["classified", "regressed", "planar", "doctor/diagnosis"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1200])
 def test_a_page_shows_without_errors_requests_or_overflow(browser, pages, name, scheme, width):
@@ -91,4 +91,48 @@ def test_a_point_tells_its_number_under_the_pointer(browser, pages):
         return hit.querySelector('title')?.textContent; }"""
     )
     assert found.startswith("epoch ")
+    page.close()
+
+
+SHOWN = """() => [...document.querySelectorAll('.turn')].filter(g => getComputedStyle(g).visibility === 'visible')
+  .map(g => g.querySelector('text').textContent.split(':')[0])"""
+AT = "seconds => document.getAnimations().forEach(a => { a.currentTime = 1000 * seconds; })"
+
+
+def test_a_film_shows_one_picture_at_a_time_and_rests_on_the_last(browser, pages):
+    page = browser.new_page()
+    page.goto((pages / "planar.html").as_uri())
+    page.evaluate("document.getAnimations().forEach(a => a.pause())")
+    seen = []
+    for picture in range(9):  # the last one stays for three
+        page.evaluate(AT, 0.6 * picture + 0.3)
+        seen += page.evaluate(SHOWN)
+    assert [words.split(",")[0] for words in seen] == ["at the start", *(f"epoch {i}" for i in range(1, 6)), *[
+        "epoch 5", "epoch 5", "at the start"]]  # fmt: skip
+    page.close()
+
+
+def test_a_film_stops_under_the_pointer_and_tells_its_numbers(browser, pages):
+    page = browser.new_page()
+    page.goto((pages / "planar.html").as_uri())
+    page.hover("svg.film")
+    assert set(page.evaluate("document.getAnimations().map(a => a.playState)")) == {"paused"}
+    found = page.evaluate(
+        """() => { const box = document.querySelector('svg.film').getBoundingClientRect();
+        const hit = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+        const turn = hit.closest('.turn');
+        return [getComputedStyle(turn).visibility, turn.querySelector('title').textContent]; }"""
+    )
+    assert found[0] == "visible"
+    assert found[1].endswith(" edges")
+    page.close()
+
+
+def test_a_film_stands_still_on_paper_and_where_no_motion_is_wanted(browser, pages):
+    page = browser.new_page(reduced_motion="reduce")
+    page.goto((pages / "planar.html").as_uri())
+    for media in ("screen", "print"):
+        page.emulate_media(media=media, reduced_motion="reduce" if media == "screen" else "no-preference")
+        assert page.evaluate("document.getAnimations().length") == 0
+        assert [words.split(",")[0] for words in page.evaluate(SHOWN)] == ["epoch 5"]
     page.close()

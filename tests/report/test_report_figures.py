@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from doctor_cases import CURE, ROWS, diagnosis, finding
 from pellucid.backprop import blame
 from pellucid.errors import SettingError
 from pellucid.geometry import along, complex_of, nearest_flip, surface_of
@@ -62,6 +63,10 @@ def drawings(classified, regressed):
         ("Pieces line", along(small, [-1.0, 0.5], [1.0, 0.25]), {}),
         ("Surface surface", surface_of(mlp([3, 4, 1], key=0), [(-1, 1)] * 3, 0.05), {}),
         ("Attention heads", attention(MultiHeadAttention.create(4, 2, key=jax.random.key(0)), np.ones((1, 3, 4))), {}),
+        *(("Finding picture", finding(name), {}) for name in ROWS),
+        ("Finding tried", finding("REG"), {"kind": "tried"}),
+        ("Diagnosis findings", diagnosis(), {}),
+        ("Prescription scores", CURE, {}),
     ]
 
 

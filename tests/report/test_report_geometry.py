@@ -26,7 +26,7 @@ from pellucid.insight import nearest_change
 from pellucid.layers import Activation, Dense, Sequential, mlp
 from pellucid.report import figure, film, html, text
 from pellucid.report._complex import MOST_TOLD
-from pellucid.report._faces import Scale, faces_at, formula, outputs_at, pixel_middles, told_apart
+from pellucid.report._faces import Scale, faces_at, formula, outputs_at, pixel_middles, straight, told_apart
 from pellucid.report._svg import svg_of
 
 QUARTERS = Sequential([Dense(np.eye(2), None), Activation("relu"), Dense(np.array([[1.0], [-1.0]]), np.array([-0.25]))])
@@ -195,21 +195,64 @@ def test_a_film_is_one_file_with_a_picture_for_each_complex_and_no_script(tmp_pa
     ).read_text()
     svg = text[text.index("<svg") : text.rindex("</svg>") + 6]
     root = ElementTree.fromstring(svg)
-    assert len([child for child in root if child.tag.endswith("}g")]) == 3
-    assert "animation:turn 1.5s steps(1,end) infinite" in text
+    turns = [child for child in root if child.get("class", "").startswith("turn")]
+    assert ["".join(turn.itertext()).count("regions") for turn in turns] == [
+        2,
+        2,
+        2,
+    ]  # the title and the pointer's text
+    assert [turn.get("class") for turn in turns] == ["turn", "turn", "turn last"]
+    assert [re.findall(r"[-\d.]+s", turn.get("style")) for turn in turns] == [
+        ["2.5s", "-2.5s"], ["2.5s", "-2s"], ["2.5s", "-1.5s"]
+    ]  # half a second each, and one and a half for the last  # fmt: skip
     assert "prefers-reduced-motion" in text
     assert "b &lt;c&gt;: " in text
     assert "<script" not in text
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
+    assert set(re.findall(r"url\(#([\w-]+)\)", text)) <= set(ids)
 
 
-def test_a_gif_turns_through_all_pictures(tmp_path, quarters):
+def test_what_all_pictures_of_a_film_have_in_common_is_written_once(tmp_path, quarters):
+    other = complex_of(mlp([2, 4, 1], key=0), [(-1, 1), (-1, 1)])
+    text = film([quarters, other, quarters], tmp_path / "film.svg", names=["age", "income"]).read_text()
+    assert text.count(">age</") == text.count(">income</") == 1
+    assert text.count("base64") == 4  # three pictures and the key
+
+
+def test_a_film_of_one_picture_stands_still(tmp_path, quarters):
+    root = ElementTree.fromstring(film([quarters], tmp_path / "film.svg").read_text())
+    (turn,) = (child for child in root if child.get("class", "").startswith("turn"))
+    assert not len(turn)
+    assert "1 of 1: 4 regions" in "".join(root.itertext())
+
+
+def test_lines_that_go_on_straight_are_drawn_as_one(classes):
+    first = complex_of(mlp([2, 7, 1], key=0), [(-1, 1), (-2, 1)])
+    for found in (classes, first):
+        for bend in range(len(found.flat.bends)):
+            mine = found.drawn[:, 0] == bend
+            lines, edges = found.xy[straight(found, mine)], found.xy[found.edges[mine]]
+            length, wanted = (np.linalg.norm(np.diff(a, axis=1)[:, 0], axis=1).sum() for a in (lines, edges))
+            np.testing.assert_allclose(length, wanted, rtol=1e-12)
+            for end in edges.reshape(-1, 2):  # every corner of an edge lies on a line
+                along, to = np.diff(lines, axis=1)[:, 0], end - lines[:, 0]
+                t = np.clip((along * to).sum(1) / (along**2).sum(1), 0, 1)
+                assert np.linalg.norm(to - t[:, None] * along, axis=1).min() < 1e-9
+    units = {tuple(row) for row in first.drawn[first.drawn[:, 0] == 0]}
+    assert len(straight(first, first.drawn[:, 0] == 0)) == len(units)  # a unit of the first layer bends along one line
+
+
+def test_a_gif_turns_through_all_pictures_and_rests_on_the_last(tmp_path, quarters):
     image = pytest.importorskip("PIL.Image")
-    path = film([quarters, quarters], tmp_path / "film.gif", seconds_per_frame=0.3, kind="pattern")
+    other = complex_of(mlp([2, 4, 1], key=0), [(-1, 1), (-1, 1)])
+    path = film([quarters, other], tmp_path / "film.gif", seconds_per_frame=0.3, kind="pattern")
     with image.open(path) as opened:
-        assert opened.is_animated or opened.n_frames >= 1
-        assert opened.info["duration"] in (300, 600)  # equal pictures may be joined
+        times = []
+        for frame in range(opened.n_frames):
+            opened.seek(frame)
+            times.append(opened.info["duration"])
+    assert times == [300, 900]
 
 
 def test_a_film_that_cannot_be_made_says_why(tmp_path, quarters):
@@ -221,8 +264,8 @@ def test_a_film_that_cannot_be_made_says_why(tmp_path, quarters):
         film([quarters], tmp_path / "film.svg", labels=["a", "b"])
 
 
-def test_the_report_shows_regions_models_and_one_row_in_words(classified, regressed, pages):
-    for name, told in (("classified", classified), ("regressed", regressed)):
+def test_the_report_shows_regions_models_and_one_row_in_words(classified, regressed, planar, pages):
+    for name, told in (("classified", classified), ("regressed", regressed), ("planar", planar)):
         page = (pages / f"{name}.html").read_text("utf-8")
         section = page[page.index('id="regions"') : page.index('id="importance"')]
         assert f"{told.pieces.view.complex.count:,} regions in" in section
@@ -241,3 +284,28 @@ def test_a_network_without_regions_gets_one_sentence(classified):
     section = said[said.index('id="regions"') : said.index('id="importance"')]
     assert "is not piecewise linear" in section
     assert "<figure" not in section
+
+
+def test_the_report_of_two_inputs_films_the_regions_from_the_start_to_the_end(planar, pages):
+    page = (pages / "planar.html").read_text("utf-8")
+    film = page[page.index('class="pl-figure film"') :]
+    film = film[: film.index("</figure>")]
+    titles = re.findall(r">((?:at the start|epoch \d)[^<:]*: [\d,]+ regions)<", film)
+    scores = [f", accuracy {100 * epoch.metrics['accuracy']:.1f} %" for epoch in planar.run.history]
+    said = ["at the start", *(f"epoch {epoch}{score}" for epoch, score in enumerate(scores, start=1))]
+    assert titles == [f"{words}: {count} regions" for words, count in zip(said, planar.growth.counts, strict=True)]
+    first, last = planar.growth.counts[0], planar.pieces.view.complex.count
+    assert f" from {first} at the start to {last} in epoch 5." in film
+    assert f"{100 * planar.growth.gathering.near:.1f} % of them lie within a tenth of the picture" in film
+
+
+def test_a_film_that_broke_off_or_would_be_too_long_says_so(planar):
+    from pellucid.insight import Growth
+    from pellucid.report import page
+
+    run = dataclasses.replace(planar.run, history=planar.run.history[:4])
+    assert "in epoch 5, where it broke off." in page(dataclasses.replace(planar, run=run))
+    long = page(dataclasses.replace(planar, growth=Growth("There are too many regions to film them.")))
+    assert "There are too many regions to film them." in long
+    for without in (long, page(dataclasses.replace(planar, growth=None))):
+        assert 'class="pl-figure film"' not in without

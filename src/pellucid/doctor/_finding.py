@@ -1,13 +1,23 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..records import Record
+
+CONFIDENCES = ("certain", "likely", "possible", "harmless")
+ALARMS = ("certain", "likely")
 
 
 @dataclass(frozen=True)
 class Finding(Record):
-    """Something that keeps a network from learning: what, where, the numbers that show it, why, and what to do."""
+    """Something that keeps a network from learning: what, where, the numbers that show it, why, and what to do.
+
+    `confidence` is "certain" where it follows from arithmetic on what is there, "likely" where it was measured,
+    "possible" for a hint, and "harmless" for a mismatch that changes nothing measurable here. `explains` is the share
+    of what is missing that it accounts for, 0 to 1. `numbers` are what its picture is drawn from. `epoch` is 0 for what
+    is so before the first step.
+    """
 
     code: str
     where: str
@@ -15,6 +25,15 @@ class Finding(Record):
     evidence: str
     mechanism: str
     cure: str
+    confidence: str = "likely"
+    explains: float = 0.0
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def alarm(self) -> bool:
+        """Whether it is more than a hint."""
+        return self.confidence in ALARMS
 
     def __str__(self) -> str:
-        return f"{self.code} at {self.where} (epoch {self.epoch}): {self.evidence}. {self.cure}"
+        when = f" (epoch {self.epoch})" if self.epoch else ""
+        return f"{self.code} at {self.where}{when}: {self.evidence}. {self.cure}"

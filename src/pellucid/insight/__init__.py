@@ -7,6 +7,7 @@ from ._changed import NearestChange, nearest_change, strongest
 from ._dropout_scale import DropoutScale, LayerScale, dropout_scale
 from ._filters import Filters, filters
 from ._gates import GateResponse, Gates, LayerGates, gates
+from ._growth import Gathering, Growth, growth
 from ._importance import Importance, importance
 from ._mean_field import MeanField
 from ._neuron import Excited, Feeds, Margins, Neuron, Term, neuron
@@ -30,6 +31,8 @@ __all__ = [
     "Filters",
     "GateResponse",
     "Gates",
+    "Gathering",
+    "Growth",
     "Importance",
     "LayerAttention",
     "LayerGates",
@@ -55,6 +58,7 @@ __all__ = [
     "explained",
     "filters",
     "gates",
+    "growth",
     "importance",
     "nearest_change",
     "neuron",

@@ -43,7 +43,8 @@ def moments(activation: Activation, q: float) -> tuple[float, float]:
     """`E[φ(√q z)²]` and `E[φ'(√q z)²]` for z a standard normal, to about ten digits.
 
     Gauss–Legendre between the kinks of φ and the places where it bends: a Gauss–Hermite rule, which takes φ for smooth
-    at the scale of √q, has two digits where it has a kink.
+    at the scale of √q, has two digits where it has a kink. z goes as far as ±10: of a curve without a steepest slope
+    that is not far enough where q is large, and the moments, which are off the scale, are too low all the same.
 
     Example:
         >>> second, slope = moments(Activation("relu"), 3.0)

@@ -80,6 +80,8 @@ def changed(settings: Settings) -> dict[str, Any]:
         kept["optimizer"] = Code("optimizer")
     if isinstance(settings.class_weight, tuple):
         kept["class_weight"] = Code(dict(settings.class_weight))
+    if loss.targets == "own":
+        return {"loss": Code("loss"), **kept}
     bound = ", ".join(f"{name}={value!r}" for name, value in loss.settings)
     ordinary = loss == loss_named(loss.name)
     return {"loss": loss.name if ordinary else Code(f"pl.losses.loss({loss.name!r}, {bound})"), **kept}

@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 
 from ..backprop import Blame, Summary, blame, summary
-from ..doctor import RULES
+from ..doctor import LIVE_RULES, Diagnosis
 from ..errors import DataError
 from ..records import Record, unlisted
 from ..train import Data, Evaluation, Run, evaluate
 from ._baselines import Baseline, Verdict, baselines, verdict
 from ._calibration import Calibration, calibration
+from ._growth import Growth, growth
 from ._importance import Importance, importance
 from ._judged import data_of, judged, learned
 from ._neurons import Neurons, neurons
@@ -39,7 +40,8 @@ class Facts(Record):
 @dataclass(frozen=True)
 class Story(Record):
     """A run and everything there is to say about it. `evaluation` is on the rows held out, or, where there are none
-    (`held_out` False), on training rows; `training` is on training rows. `checked` names what the doctor looked for.
+    (`held_out` False), on training rows; `training` is on training rows. `checked` names what the doctor looked for in
+    every epoch; `diagnosis` is what it found where it was asked.
     """
 
     title: str
@@ -54,15 +56,17 @@ class Story(Record):
     importance: Importance
     neurons: Neurons
     pieces: Piecewise
+    growth: Growth | None
     calibration: Calibration | None
     worst: tuple[WorstRow, ...]
     summary: Summary
     checked: tuple[str, ...]
     reproduction: Reproduction
     blame: Blame = unlisted(repr=False)
+    diagnosis: Diagnosis | None = None
 
 
-def story(run: Run, source: str | None = None) -> Story:
+def story(run: Run, source: str | None = None, diagnosis: Diagnosis | None = None) -> Story:
     """Everything a report shows of a run; `source` is what to call the data, by default its own file or name.
 
     Raises: DataError for a run without its data, or one that answers at every step of a sequence.
@@ -79,6 +83,7 @@ def story(run: Run, source: str | None = None) -> Story:
     shuffled = importance(run)
     strongest = tuple(shuffled.names[i] for i in shuffled.order)
     facts = facts_of(run, data)
+    pieces = piecewise(run)
     table = summary(run.net, rows.block.x[:1])
     inside = max(sum(math.prod(row.output) for row in table.rows), 1)
     few = rows.take(slice(0, min(BLAMED, max(NUMBERS // inside, 8)))).block
@@ -94,13 +99,15 @@ def story(run: Run, source: str | None = None) -> Story:
         verdicts=verdicts,
         importance=shuffled,
         neurons=neurons(run),
-        pieces=piecewise(run),
+        pieces=pieces,
+        growth=growth(run, pieces.view),
         calibration=calibration(held),
         worst=worst_rows(held, rows, strongest),
         summary=table,
-        checked=tuple(rule.code for rule in RULES),
+        checked=tuple(rule.name for rule in LIVE_RULES),
         reproduction=reproduction(run, data),
         blame=blame(run.net, few.x, few.y, loss=criterion),
+        diagnosis=diagnosis,
     )
 
 

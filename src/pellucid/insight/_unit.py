@@ -27,7 +27,6 @@ from ..layers import (
 )
 from ..module import Layer, children, has_weights, parameters, walk
 
-SATURATED = 0.01  # a curve counts as flat where its slope is under a hundredth of the steepest
 SIDES = {"relu": ("on", "off"), "relu6": ("on", "off")}  # curves that are 0 wherever z ≤ 0
 GATES: dict[type[Layer], tuple[str, ...]] = {
     RNN: ("step",),
@@ -209,7 +208,7 @@ def output_of(place: Place, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return z, np.zeros(z.shape, bool)
     row, settings = curve(place.curve.name), dict(place.curve.settings)
     y = place.curve(z)
-    flat = np.abs(np.asarray(row.derivative(z, y, **settings))) < SATURATED * row.lipschitz(**settings)
+    flat = row.flat(np.asarray(row.derivative(z, y, **settings)), **settings)
     return np.asarray(y), flat
 
 

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from ..doctor import Diagnosis, Prescription
     from ..geometry import Complex
-    from ..insight import Story
+    from ..insight import Story, View
     from ..records import Record
 
-__all__ = ["figure", "film", "html", "page", "text"]
+__all__ = ["diagnosis_page", "figure", "film", "html", "page", "text"]
 
 # matplotlib and the packages whose records are drawn are loaded by the first call, not by the import.
 
@@ -63,15 +64,22 @@ def page(story: Story) -> str:
     return page_of(story)
 
 
+def diagnosis_page(diagnosis: Diagnosis, prescription: Prescription | None = None, title: str = "Diagnosis") -> str:
+    """What the doctor found, with its pictures, and what it prescribes, as one file like that of `page`."""
+    from ._diagnosis_page import page
+
+    return page(diagnosis, prescription, title)
+
+
 def film(
-    complexes: Sequence[Complex],
+    complexes: Sequence[Complex | View],
     path: str | Path,
     *,
     seconds_per_frame: float = 0.4,
     labels: Sequence[str] | None = None,
     **options: Any,
 ) -> Path:
-    """Regions over time, such as over the epochs of a training, as one file that plays by itself.
+    """Regions over time, such as those of `run.snapshots`, as one file that plays by itself and rests on the last.
 
     `path` ends in .svg or .html, which need no script and no network, or in .gif. `labels` names each picture; all are
     drawn in the same colours. `options` are those of `plot` of a Complex.

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..doctor import Finding
 from ..insight import Story, Verdict
 from . import _captions
 from ._html import summary_table
@@ -134,20 +131,6 @@ def bullets(notes: list[str]) -> Markup:
 def network(story: Story) -> Markup:
     words = f"{number(story.summary.parameters)} parameters, {number(story.summary.macs)} multiply-adds for one row."
     return join([element("p", words), summary_table(story.summary)])
-
-
-def findings(story: Story) -> Markup:
-    """What the doctor found, each with its evidence; and what it looked for."""
-    found = [finding_box(finding) for finding in story.run.findings] or [call("good", "Nothing found.", "")]
-    return join([*found, small(f"Looked for after every epoch: {', '.join(story.checked)}.")])
-
-
-def finding_box(finding: Any) -> Markup:
-    if not isinstance(finding, Finding):
-        return call("warn", "", str(finding))
-    lines = {"Evidence: ": finding.evidence, "Why: ": finding.mechanism, "What to do: ": finding.cure}
-    more = (element("p", element("b", name), text) for name, text in lines.items())
-    return call("warn", finding.code.capitalize(), f" · {finding.where}, epoch {finding.epoch}", *more)
 
 
 def again(story: Story) -> Markup:

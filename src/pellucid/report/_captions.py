@@ -33,10 +33,14 @@ REGIONS = (
     "Thin lines are where a unit bends, those of the first layer the strongest. The colour is the answer, fuller where "
     "it is clearer; the strong line is where the answer changes."
 )
+FILM = "Rest the pointer on it to stop it."
 CONTRIBUTIONS = (
     "The bars are what each input contributed to the output, and sum to it. The lines show how far each input could "
     "move alone before another formula takes over."
 )
+REACHED = "What the training reaches, beside always the same answer and the best of all that was tried."
+GLANCE = "How much of what is missing each finding accounts for, measured by leaving it out where that can be tried."
+CURED = "Each line is one draw of the start, trained as it was and with the change."
 WORST = "Rows are numbered as in the data, the first is 0"
 ON_AND_OFF = "on one side it speaks up, on the other it is silent"
 NOTHING_HELD = "so every number here is on rows the network learned from, and says little about new ones."

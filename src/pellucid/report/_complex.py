@@ -17,6 +17,7 @@ from ..geometry import Boundary, Complex
 from ._answers import rgb
 from ._colours import INK, MANY, PAPER
 from ._faces import (
+    PIXELS,
     Box,
     Scale,
     by_direction,
@@ -28,6 +29,7 @@ from ._faces import (
     path_of_edges,
     pixel_middles,
     said_of_faces,
+    straight,
     told_apart,
 )
 from ._keys import bar, legend, wheel
@@ -52,18 +54,23 @@ def regions(
     tell: int = MOST_TOLD,
     title: str = "",
     span: np.ndarray | None = None,
+    pixels: int = PIXELS,
+    shades: int = 255,
 ) -> Figure:
     """Every region by its output, with the exact boundary: of one output where it is `level`, None for no boundary.
 
     `names` are those of the two axes, `outputs` of the outputs, `marks` named points, `rows` places in the box with the
     class of each; `tell` is the most faces that tell their map at the pointer, `span` are outputs (n, n_out) that the
-    colours are to tell apart, by default the record's own.
+    colours are to tell apart, by default the record's own; `pixels` are those along a side, `shades` those of a colour.
     """
-    scale = Scale(record.values if span is None else span, level, record.flat.n_out)
-    points = pixel_middles(record.box)
+    span = record.values if span is None else span
+    scale = Scale(span, level, record.flat.n_out)
+    points = pixel_middles(record.box, pixels)
     faces = faces_at(record.mesh, record.box, points)
     figure, axes, key = canvas(record, record.flat.n_out == 1)
-    painted(axes, record.box, scale(outputs_at(record, points, faces)))
+    colours = scale(outputs_at(record, points, faces))
+    colours[..., 3] = np.round(shades * colours[..., 3]) / shades
+    painted(axes, record.box, colours)
     edges(axes, record)
     if record.complete and level is not None:
         strong(axes, record.boundary(level).lines)
@@ -73,7 +80,7 @@ def regions(
     if key is not None:
         bar(key, scale)
     else:
-        answers = [i for i in range(record.flat.n_out) if (record.values.argmax(1) == i).any()]
+        answers = [i for i in range(record.flat.n_out) if (span.argmax(1) == i).any()]
         legend(figure, {called(outputs, i, record.flat.n_out): MANY[i % len(MANY)] for i in answers})
     return figure
 
@@ -138,7 +145,7 @@ def layer(
     for i, (path, (mine, count)) in reversed(list(enumerate(groups.items()))):  # the first layers on top
         colour = MANY[i % len(MANY)]
         width = (1.7 - 0.9 * i / max(len(groups) - 1, 1)) * thin
-        add(axes, path_of_edges(record.xy, record.edges[mine]), colour, width, 0.95, mine.sum() > MOST_VECTORS)
+        add(axes, path_of_edges(record.xy, lines_of(record, mine)), colour, width, 0.95, mine.sum() > MOST_VECTORS)
         keys[f"{path or 'the network'}: {count:,} regions behind it"] = colour
     if record.complete and level is not None:
         strong(axes, record.boundary(level).lines)
@@ -228,8 +235,19 @@ def edges(axes: Axes, record: Complex, colour: str | None = INK) -> None:
     thin = density(record)
     for i, (mine, _) in enumerate(groups.values()):
         late = i / max(len(groups) - 1, 1)
-        path = path_of_edges(record.xy, record.edges[mine])
-        add(axes, path, colour, (1.05 - 0.6 * late) * thin, (0.8 - 0.35 * late) * thin**0.5, mine.sum() > MOST_VECTORS)
+        add(
+            axes,
+            path_of_edges(record.xy, lines_of(record, mine)),
+            colour,
+            (1.05 - 0.6 * late) * thin,
+            (0.8 - 0.35 * late) * thin**0.5,
+            mine.sum() > MOST_VECTORS,
+        )
+
+
+def lines_of(record: Complex, mine: np.ndarray) -> np.ndarray:
+    """Edges as lines between vertices: whole ones where they are written as such."""
+    return record.edges[mine] if mine.sum() > MOST_VECTORS else straight(record, mine)
 
 
 def by_path(record: Complex) -> dict[str, tuple[np.ndarray, int]]:

@@ -16,15 +16,16 @@ SMOOTH = 20_000  # faces, up to which every pixel is coloured by the map of its 
 PIXELS = 640  # along the longer side of a picture
 MOST_SAID = 3  # outputs whose map is told
 FAINT, STRONG = 0.07, 0.8
+STRAIGHT = 1e-6  # the sine of an angle that nobody sees
 Box = tuple[tuple[float, float], tuple[float, float]]
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
-def pixel_middles(box: Box) -> np.ndarray:
+def pixel_middles(box: Box, pixels: int = PIXELS) -> np.ndarray:
     """The middles of the pixels of a picture of the box, (high, wide, 2), the lowest row first."""
     (x0, x1), (y0, y1) = box
-    high = int(np.clip(PIXELS * (y1 - y0) / (x1 - x0), PIXELS // 2, PIXELS))
-    x = x0 + (np.arange(PIXELS) + 0.5) * (x1 - x0) / PIXELS
+    high = int(np.clip(pixels * (y1 - y0) / (x1 - x0), pixels // 2, pixels))
+    x = x0 + (np.arange(pixels) + 0.5) * (x1 - x0) / pixels
     y = y0 + (np.arange(high) + 0.5) * (y1 - y0) / high
     return np.stack(np.meshgrid(x, y), -1)
 
@@ -166,6 +167,33 @@ def path_of(lines: Sequence[np.ndarray]) -> Any:
 
     codes = [np.r_[Path.MOVETO, np.full(len(line) - 1, Path.LINETO)] for line in lines]
     return Path(np.concatenate(lines), np.concatenate(codes).astype(Path.code_type))
+
+
+def straight(found: Complex, mine: np.ndarray) -> np.ndarray:
+    """Some edges (a mask) as lines from vertex to vertex, (lines, 2), each as far as it goes straight.
+
+    A unit's line is cut by every other that crosses it, so that it takes a third of the numbers to write it whole.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ends, drawn, n = found.edges[mine], found.drawn[mine], int(mine.sum())
+    here, there, edge = ends.T.ravel(), ends[:, ::-1].T.ravel(), np.tile(np.arange(n), 2)
+    order = np.lexsort((here, *np.tile(drawn, (2, 1)).T))
+    here, there, edge, unit = here[order], there[order], edge[order], drawn[edge[order]]
+    meet = (here[1:] == here[:-1]) & (unit[1:] == unit[:-1]).all(1)
+    away = found.xy[there] - found.xy[here]
+    one, other = away[1:], away[:-1]
+    size = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    bend = abs(one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0])
+    meet &= (bend <= STRAIGHT * size) & ((one * other).sum(1) < 0)
+    free = np.ones(2 * n, bool)
+    free[1:] &= ~meet
+    free[:-1] &= ~meet
+    pairs = edge[1:][meet], edge[:-1][meet]
+    line = connected_components(coo_array((np.ones(len(pairs[0])), pairs), shape=(n, n)), directed=False)[1]
+    last, at = here[free], line[edge[free]]
+    return last[np.argsort(at, kind="stable")].reshape(-1, 2)
 
 
 def path_of_edges(xy: np.ndarray, ends: np.ndarray) -> Any:

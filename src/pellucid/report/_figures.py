@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ..backprop import Blame, GradientCheck
+from ..doctor import Diagnosis, Finding, Prescription
 from ..errors import SettingError, unknown
 from ..geometry import Boundary, Complex, Explanation, LinearModels, NearestFlip, Pieces, Surface
 from ..insight import (
@@ -30,7 +31,9 @@ from . import (
     _attention,
     _complex,
     _curves,
+    _diagnosed,
     _explained,
+    _finding,
     _gates,
     _inside,
     _lines,
@@ -72,6 +75,9 @@ FIGURES: dict[type, dict[str, Callable[..., Figure]]] = {
     Surface: {"surface": _lines.surface},
     View: {"regions": _views.regions, "slope": _views.slope, "pattern": _views.pattern, "layer": _views.layer},
     LinearModels: {"weights": _views.models},
+    Finding: {"picture": _finding.picture, "tried": _finding.tried},
+    Diagnosis: {"findings": _diagnosed.glance},
+    Prescription: {"scores": _diagnosed.cured},
 }
 
 

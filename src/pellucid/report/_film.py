@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ..errors import SettingError
 from ..geometry import Complex
+from ..insight import View
 from ..store import write_bytes, write_text
 from ._colours import PAPER, variables
 from ._figures import figure_of
-from ._svg import svg_of
+from ._style import styled
+from ._svg import SVG, svg_of
 from .words import cut
 
 KINDS = (".svg", ".html", ".gif")
-TELL = 0  # nothing is told at the pointer: a moving part cannot be read
+TELL = 0  # nothing is told at the pointer of a region: a moving part cannot be read
+PIXELS, SHADES = 320, 64  # along a side of a picture, and of each colour: a third of the bytes
+REST = 3  # how much longer the last picture stays
 
 STYLE = """
+.film>.turn{visibility:hidden}
+.film:hover>.turn,.film:focus>.turn{animation-play-state:paused!important}
+.film .pl-tip{pointer-events:visible}
+@media (prefers-reduced-motion:reduce),print{.film>.turn{animation:none!important}.film>.last{visibility:visible}}
+"""
+KEYS = "@keyframes {name}{{0%{{visibility:visible}}{part:.6g}%{{visibility:hidden}}100%{{visibility:hidden}}}}\n"
+ALONE = """
 svg.film{{{light}background:var(--pl-paper);font-family:system-ui,"DejaVu Sans",sans-serif}}
-@media (prefers-color-scheme:dark){{svg.film{{{dark}}}}}
-.film>g{{visibility:hidden;animation:turn {whole:.6g}s steps(1,end) infinite}}
-@keyframes turn{{0%{{visibility:visible}}{part:.6g}%{{visibility:hidden}}100%{{visibility:hidden}}}}
-{delays}
-@media (prefers-reduced-motion:reduce),print{{.film>g{{animation:none}}.film>g:last-of-type{{visibility:visible}}}}
+@media screen and (prefers-color-scheme:dark){{svg.film{{{dark}}}}}
 """
 
 
 def film_of(
-    complexes: Sequence[Complex],
+    complexes: Sequence[Complex | View],
     path: str | Path,
     seconds_per_frame: float,
     labels: Sequence[str] | None,
@@ -54,7 +62,8 @@ def film_of(
     drawn = drawings(frames, labels, options)
     if place.suffix.lower() == ".gif":
         return write_bytes(place, gif(drawn, seconds_per_frame))
-    svg = moving(drawn, seconds_per_frame)
+    words = f"The regions over time, {len(drawn)} pictures."
+    svg = moving(drawn, seconds_per_frame, "film", words, ALONE.format(light=variables(0), dark=variables(1)))
     if place.suffix.lower() == ".svg":
         return write_text(place, svg)
     head = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Regions over time</title>'
@@ -63,44 +72,84 @@ def film_of(
     )
 
 
-def drawings(frames: Sequence[Complex], labels: Sequence[str], options: dict[str, Any]) -> list[Figure]:
-    """A figure for each, all with the same colours for the same outputs."""
+def drawings(frames: Sequence[Complex | View], labels: Sequence[str], options: dict[str, Any]) -> list[Figure]:
+    """A figure for each, all with the same colours for the same outputs, and those of one box in the same place."""
     options = {"tell": TELL} | options
+    found = [frame.complex if isinstance(frame, View) else frame for frame in frames]
+    titles: list[dict[str, str]] = [{} for _ in frames]
     if options.get("kind", "regions") == "regions":
-        options |= {"span": np.concatenate([frame.values for frame in frames])}
-        titles = [{"title": f"{cut(said, 40)}: {f.count:,} regions"} for f, said in zip(frames, labels, strict=True)]
-    else:
-        titles = [{} for _ in frames]
-    return [figure_of(frame, **options, **title) for frame, title in zip(frames, titles, strict=True)]
+        options = {"span": np.concatenate([one.values for one in found]), "pixels": PIXELS, "shades": SHADES} | options
+        titles = [{"title": f"{cut(said, 40)}: {one.count:,} regions"} for one, said in zip(found, labels, strict=True)]
+    figures = [figure_of(frame, **options, **title) for frame, title in zip(frames, titles, strict=True)]
+    if len({one.box for one in found}) == 1:
+        laid_out_alike(figures)
+    return figures
 
 
-def moving(figures: Sequence[Figure], seconds: float) -> str:
-    """SVG of all figures in one place, each shown for its time, again and again."""
-    parts, n = [svg_of(figure, f"f{i}", "") for i, figure in enumerate(figures)], len(figures)
-    wide, high = (
-        max(float(re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', part)[0][i]) for part in parts) for i in (0, 1)
+def laid_out_alike(figures: Sequence[Figure]) -> None:
+    """Give all the layout of the first: to find it again would take half the time."""
+    with styled():
+        figures[0].draw_without_rendering()
+    places = [axes.get_position(original=True) for axes in figures[0].axes]
+    for figure in figures:
+        figure.set_layout_engine("none")
+        for axes, place in zip(figure.axes, places, strict=True):
+            axes.set_position(place)
+
+
+def moving(figures: Sequence[Figure], seconds: float, name: str, words: str, style: str = "") -> str:
+    """SVG of all figures in one place, each shown for its time and the last one longer, again and again.
+
+    What all have in common, such as axes and keys, is written once.
+    """
+    roots = [ElementTree.fromstring(svg_of(figure, name, "")) for figure in figures]
+    wide, high = (max(float(root.attrib["viewBox"].split()[i]) for root in roots) for i in (2, 3))
+    named = {part.get("id"): ElementTree.tostring(part, "unicode") for root in roots for part in definitions(root)}
+    below, turns, above = shared([pieces(root) for root in roots])
+    slots, n = len(turns) - 1 + REST, len(turns)
+    keys = KEYS.format(name=f"{name}-turn", part=100 / slots) + KEYS.format(
+        name=f"{name}-last", part=100 * REST / slots
     )
-    delays = "".join(f".film>g:nth-of-type({i + 1}){{animation-delay:{(i - n) * seconds:.6g}s}}" for i in range(n))
-    style = STYLE.format(light=variables(0), dark=variables(1), whole=n * seconds, part=100 / n, delays=delays)
-    style = (
-        style if n > 1 else STYLE.split("{delays}")[0].split(".film>g")[0].format(light=variables(0), dark=variables(1))
-    )
+    groups = [
+        f'<g class="turn{" last" * last}" style="animation:{name}-{"last" if last else "turn"} {slots * seconds:.6g}s '
+        f'steps(1,end) {(i - slots) * seconds:.6g}s infinite">{"".join(turn)}</g>'
+        for i, turn in enumerate(turns)
+        for last in [i == n - 1]
+    ]
     size = f'width="{wide * 1.6:.0f}" height="{high * 1.6:.0f}" viewBox="0 0 {wide:g} {high:g}"'
-    groups = "\n".join(f"<g>{sized(part)}</g>" for part in parts)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="film" {size} role="img" aria-label="The regions over time, '
-        f'{n} pictures."><style>{style}</style>\n'
+        f'<svg xmlns="{SVG}" class="pl-figure film" {size} role="img" tabindex="0" aria-label="{escape(words)}">'
+        f"<style>{style}{STYLE}{keys}</style>\n<defs>{''.join(named.values())}</defs>\n"
         f'<rect width="100%" height="100%" style="fill:var(--pl-paper, {PAPER})"/>\n'
-        f"{groups}</svg>\n"
+        f"{''.join(below)}\n{''.join(groups)}\n{''.join(above)}</svg>\n"
     )
 
 
-def sized(part: str) -> str:
-    """An inner picture with its own size, so that all lie in the same place."""
-    wide, high = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', part)[0]
-    head, rest = part.split(">", 1)
-    head = re.sub(r' (style|role|aria-label|class)="[^"]*"', "", head)
-    return f'{head} width="{wide}" height="{high}">{rest}'
+def definitions(root: ElementTree.Element) -> list[ElementTree.Element]:
+    """Take out what is only referred to: in a part that is not shown it would not be shown either."""
+    found = []
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag == "defs":
+                parent.remove(child)
+                found += list(child)
+    return found
+
+
+def pieces(element: ElementTree.Element) -> list[str]:
+    """What is drawn, in its order, without the groups that say nothing."""
+    if element.tag in ("svg", "g") and (element.tag == "svg" or not element.attrib):
+        return [piece for child in element for piece in pieces(child)]
+    element.tail = None
+    return [ElementTree.tostring(element, "unicode")]
+
+
+def shared(frames: Sequence[list[str]]) -> tuple[list[str], list[list[str]], list[str]]:
+    """What all frames begin with, what each has for itself, and what else all have, which is drawn above."""
+    first, common = frames[0], set(frames[0]).intersection(*frames[1:])
+    begin = next((i for i, alike in enumerate(zip(*frames, strict=False)) if len(set(alike)) > 1), len(first))
+    own = [[piece for piece in frame[begin:] if piece not in common] for frame in frames]
+    return first[:begin], own, [piece for piece in first[begin:] if piece in common]
 
 
 def gif(figures: Sequence[Figure], seconds: float) -> bytes:
@@ -117,8 +166,7 @@ def gif(figures: Sequence[Figure], seconds: float) -> bytes:
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=130, facecolor=PAPER)
         pictures.append(Image.open(buffer).convert("RGB").quantize(128))
+    times = [round(1000 * seconds)] * (len(pictures) - 1) + [round(1000 * seconds * (REST if pictures[1:] else 1))]
     out = io.BytesIO()
-    pictures[0].save(
-        out, format="GIF", save_all=True, append_images=pictures[1:], duration=round(1000 * seconds), loop=0, disposal=1
-    )
+    pictures[0].save(out, format="GIF", save_all=True, append_images=pictures[1:], duration=times, loop=0, disposal=1)
     return out.getvalue()

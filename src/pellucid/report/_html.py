@@ -7,8 +7,10 @@ from importlib.resources import files
 from typing import Any
 
 from ..backprop import Summary
+from ..doctor import Diagnosis, Finding, Prescription
 from ..records import Record
 from ._colours import variables
+from ._diagnosis_page import box, diagnosis, prescription
 from ._figures import FIGURES, figure_of
 from ._markup import DOCUMENT, Markup, element, figure_box, join, table_of
 from ._text import more_columns, shape, text_of
@@ -19,6 +21,9 @@ STYLE = (
     f".pellucid{{{variables(0)}background:var(--pl-paper);color:var(--pl-ink);padding:8px;max-width:760px}}"
     ".pellucid figure{margin:0;max-width:560px}.pellucid .scroll{overflow-x:auto}"
     ".pellucid .r{text-align:right}.pellucid .pl-tip{pointer-events:all}"
+    ".pellucid .call{border-left:4px solid var(--tone);padding:2px 14px;margin:0 0 14px}"
+    ".pellucid .good{--tone:var(--pl-green)}.pellucid .bad{--tone:var(--pl-red)}"
+    ".pellucid .warn{--tone:var(--pl-orange)}.pellucid .even{--tone:var(--pl-muted)}"
 )
 
 ONE = "main{padding-top:20px}figure{max-width:760px;margin:0 0 16px}"
@@ -44,11 +49,20 @@ def document_of(record: Record, options: dict[str, Any]) -> str:
 def body_of(record: Record, options: dict[str, Any]) -> list[Markup]:
     """The picture and the numbers."""
     words = text_of(record)
-    parts = [summary(record) if isinstance(record, Summary) else element("pre", words)]
+    key = f"pl{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+    match record:
+        case Summary():
+            return [summary(record)]
+        case Finding():
+            return [box(record, key)]
+        case Diagnosis():
+            return diagnosis(record, key)
+        case Prescription():
+            return prescription(record, key)
+    parts = [element("pre", words)]
     if type(record) in FIGURES:
-        name, key = type(record).__name__, hashlib.sha256(words.encode()).hexdigest()[:8]
-        said = f"The picture of this {name}; its numbers follow."
-        parts.insert(0, figure_box(figure_of(record, **options), f"pl{key}", said))
+        said = f"The picture of this {type(record).__name__}; its numbers follow."
+        parts.insert(0, figure_box(figure_of(record, **options), key, said))
     return parts
 
 

@@ -36,9 +36,10 @@ def legend(figure: Figure, keys: Mapping[str, str], alpha: float = 0.75) -> None
 
 def bar(axes: Axes, scale: Scale) -> None:
     """One output from its lowest to its highest."""
+    high = scale.high if scale.high > scale.low else scale.low + 1  # a constant output is one colour
     steps = np.linspace(scale.low, scale.high, 128)[:, None, None]
     pixels = (255 * scale(steps) + 0.5).astype(np.uint8)
-    axes.imshow(pixels, extent=(0, 1, scale.low, scale.high), origin="lower", aspect="auto", interpolation="none")
+    axes.imshow(pixels, extent=(0, 1, scale.low, high), origin="lower", aspect="auto", interpolation="none")
     dress(axes, " ", "", "", grid="")
     axes.set_xticks([])
     axes.yaxis.tick_right()

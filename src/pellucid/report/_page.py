@@ -8,7 +8,7 @@ from importlib.resources import files
 import numpy as np
 
 from ..insight import Story
-from . import _about, _captions, _evidence, _pieces
+from . import _about, _captions, _diagnosis_page, _evidence, _pieces
 from ._colours import variables
 from ._markup import DOCUMENT, Markup, element, join, safe
 
@@ -22,7 +22,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Story], Markup]]] = {
     "neurons": ("The first neurons", _evidence.neurons),
     "regions": ("Regions", _pieces.section),
     "importance": ("What the answers rest on", _evidence.rests_on),
-    "findings": ("Findings", _about.findings),
+    "findings": ("The doctor", _diagnosis_page.section),
     "again": ("Do it again", _about.again),
 }
 

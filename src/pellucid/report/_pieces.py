@@ -5,24 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from ..geometry import LinearModels
-from ..insight import Story, View
+from ..insight import Growth, Story, View
+from ..train import Run
 from . import _captions
 from ._evidence import figures, shown
+from ._film import drawings, moving
 from ._geometry_text import MOST_MODELS, plain, strongest
 from ._markup import Markup, element, join, small, table_of
-from .words import cut, number, share
+from .words import cut, metric, number, share
 
 MOST_TOLD = 1000  # regions that tell their map on a page
+SECONDS = 0.6  # of each picture of the film
+SCORES = {"accuracy": "accuracy", "r2": "r²"}
 
 
 def section(story: Story) -> Markup:
     """The regions of the network, the linear models that answer the rows, and one row in words."""
     found = story.pieces
     parts: list[Any] = [element("p", _captions.PIECES)] if found.view or found.models else []
-    parts += [element("p", found.note)] if found.note else []
+    parts += [element("p", note) for note in (found.note, story.growth and story.growth.note) if note]
     boxes = []
     if found.view:
         boxes.append(shown("pieces", found.view, words_of(found.view), tell=MOST_TOLD))
+    if story.growth and story.growth.views:
+        boxes.append(film(story.growth, story.run))
     if found.explanation:
         boxes.append(shown("explained", found.explanation, f"Row {found.row}. {_captions.CONTRIBUTIONS}"))
     parts += [figures(*boxes)] if boxes else []
@@ -38,6 +44,34 @@ def each_alone(record: LinearModels) -> str:
     return (
         f"Each of {record.rows:,} rows lies in a region of its own: the network answers every one of them by another "
         "linear formula."
+    )
+
+
+def film(record: Growth, run: Run) -> Markup:
+    """The regions over the epochs, a picture for each, and what is to be seen."""
+    labels = []
+    for epoch, score in zip(record.epochs, record.scores, strict=True):
+        measured = "" if score is None else f", {SCORES[record.metric]} {metric(record.metric, score)}"
+        labels.append("at the start" if not epoch else f"epoch {epoch}{measured}")
+    words = growth_in_words(record, run)
+    drawn = moving(drawings(record.views, labels, {}), SECONDS, "film", f"A film of the regions. {words}")
+    return element("figure", Markup(drawn), element("figcaption", f"{words} {_captions.FILM}"))
+
+
+def growth_in_words(record: Growth, run: Run) -> str:
+    """How many regions there were and are, and whether they gather at the boundary."""
+    first, last = record.counts[0], record.counts[-1]
+    began = "at the start" if not record.epochs[0] else f"in epoch {record.epochs[0]}"
+    ended = f"in epoch {record.epochs[-1]}" + ", where it broke off" * (record.epochs[-1] > len(run.history))
+    how = "grow" if last > first else "shrink" if last < first else "go"
+    said = f"The regions {how} from {first:,} {began} to {last:,} {ended}."
+    found = record.gathering
+    if found is None:
+        return said
+    verdict = {1: "they gather there", 0: "which may be chance", -1: "they keep away from it"}[found.verdict]
+    return (
+        f"{said} {share(found.near)} of them lie within a tenth of the picture from the boundary, on "
+        f"{share(found.area)} of its area: {verdict}."
     )
 
 

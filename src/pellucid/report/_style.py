@@ -95,6 +95,20 @@ def dress(axes: Axes, title: str, x: str, y: str, grid: str = "both") -> None:
     axes.tick_params(length=0)
 
 
+def powers(value: float, _: object = None) -> str:
+    """A power of ten as a tick, its exponent as large as other text.
+
+    Example:
+        >>> powers(0.01), powers(1.0), powers(1e-5), powers(2e6)
+        ('0.01', '1', '10⁻⁵', '2·10⁶')
+    """
+    if value == 0 or 1e-3 < abs(value) < 1e4:
+        return f"{value:g}"
+    digits, _, exponent = f"{value:.0e}".partition("e")
+    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"10{raised}" if digits == "1" else f"{digits}·10{raised}"
+
+
 def tips(artist: Any, words: Sequence[str]) -> None:
     """What to say when the pointer rests on each part of an artist; it travels as the artist's id, which SVG keeps."""
     artist.set_gid("tips:" + json.dumps(list(words)))

@@ -12,7 +12,7 @@ from ..backprop import Blame, GradientCheck, Row, Summary
 from ..insight import Attention, DropoutScale, Gates, Importance, Neuron, Neurons, Propagation, Story
 from ..records import Record
 from ..train import Epoch, Evaluation, Preprocess, Run
-from . import _gates, _geometry_text, _neuron_text
+from . import _diagnosis_text, _gates, _geometry_text, _neuron_text
 from .words import METRICS, cut, listed, metric, number, seconds, share, table
 
 MOST_LINES = 60
@@ -267,5 +267,6 @@ TEXTS: dict[type, Callable[[Any], str]] = {
     Gates: _gates.text,
     Story: story,
     Preprocess: preprocess,
+    **_diagnosis_text.TEXTS,
     **_geometry_text.TEXTS,
 }

@@ -44,6 +44,16 @@ def metric(name: str, value: float) -> str:
     return share(value) if "accuracy" in name else number(value, 3)
 
 
+def scored(name: str, value: float) -> str:
+    """A score of the doctor's as it is read: accuracies in percent, R² with three decimals.
+
+    Example:
+        >>> scored("accuracy", 0.5), scored("R²", -0.25)
+        ('50.0 %', '−0.250')
+    """
+    return share(value) if name == "accuracy" else f"{value:.3f}".replace("-", "−")
+
+
 def signed(value: float, form: str = ".3g") -> str:
     """A number with its sign.
 
@@ -89,6 +99,11 @@ def cut(value: Any, most: int = 40) -> str:
     """
     words = number(value) if isinstance(value, float) else " ".join(str(value).split())
     return words if len(words) <= most else words[: most - 1] + "…"
+
+
+def sentence_case(words: str) -> str:
+    """With a capital at its beginning."""
+    return words[:1].upper() + words[1:]
 
 
 def squeezed(value: Any, most: int = 16) -> str:

@@ -42,9 +42,9 @@ class RunStore:
     """Runs in a folder: each in `ROOT/ID/`, and `ROOT/index.sqlite`, which knows them all.
 
     Several processes may share it. A run's folder holds run.json and history.jsonl (a line for each epoch) beside its
-    model.safetensors, checkpoint.safetensors and report.html. Its columns are id, created, name, status, task, loss,
-    fingerprint (of the data), seed, settings, environment, metrics and findings, written as records are: what is not
-    finite becomes None.
+    model.safetensors, snapshots.safetensors, checkpoint.safetensors and report.html. Its columns are id, created, name,
+    status, task, loss, fingerprint (of the data), seed, settings, environment, metrics and findings, written as records
+    are: what is not finite becomes None.
 
     What is removed while a run is being written is put back at its next write, and nothing is lost: the folder from the
     index, the index from the folders, and both from the memory of the process that writes. A damaged index is moved

@@ -5,19 +5,22 @@ from ._columns import Column, Preprocess
 from ._data import Block, Data, open_data
 from ._evaluate import Evaluation, by_chunks, chunks, evaluate, log_losses, metrics, outputs, probabilities, true_names
 from ._files import ARRAYS, find, read_arrays, read_table, table
-from ._fit import Watcher, epoch_from_json, fit
-from ._forms import Form
+from ._fit import ON_FINDING, Mended, Watcher, epoch_from_json, everything, fit
+from ._forms import Form, as_rows
 from ._images import Images, is_image, read_folder, read_images, unit
 from ._optimizers import OPTIMIZERS, SCHEDULES
 from ._padding import at_every_step, lengths_of
 from ._range_test import smoothed
 from ._run import Epoch, NonFinite, RangeTest, Run
 from ._settings import Settings
+from ._short import Short, short
+from ._snapshots import Snapshot, read_snapshots, write_snapshots
 from ._watch import LayerWatch
 
 __all__ = [
     "ARRAYS",
     "BUNDLED",
+    "ON_FINDING",
     "OPTIMIZERS",
     "SCHEDULES",
     "Block",
@@ -28,18 +31,23 @@ __all__ = [
     "Form",
     "Images",
     "LayerWatch",
+    "Mended",
     "NonFinite",
     "Preprocess",
     "RangeTest",
     "Run",
     "Settings",
+    "Short",
+    "Snapshot",
     "Watcher",
+    "as_rows",
     "at_every_step",
     "bundled",
     "by_chunks",
     "chunks",
     "epoch_from_json",
     "evaluate",
+    "everything",
     "find",
     "fit",
     "is_image",
@@ -52,9 +60,12 @@ __all__ = [
     "read_arrays",
     "read_folder",
     "read_images",
+    "read_snapshots",
     "read_table",
+    "short",
     "smoothed",
     "table",
     "true_names",
     "unit",
+    "write_snapshots",
 ]

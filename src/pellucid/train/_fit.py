@@ -7,14 +7,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..backprop import backpropagate, tapped
-from ..errors import DataError, SettingError, ShapeError, StoreError
+from ..errors import DataError, SettingError, ShapeError, StoreError, unknown
 from ..layers import values_of
 from ..module import Layer
 from ..records import Record, plain
@@ -31,15 +31,34 @@ from ._progress import Interrupt, Progress
 from ._range_test import range_test
 from ._run import Epoch, NonFinite, RangeTest, Run
 from ._settings import Settings
+from ._snapshots import Snapshots, are_kept, epochs_of, put_together, until, with_next
 from ._watch import LayerWatch, watch_records, watched_paths
 
+ON_FINDING = ("tell", "pause", "fix")
+MOST_SAID = 3  # findings said on the way; the others are in the run
+MOST_MENDED = 8  # times in a training: what goes on failing is not mended by more of the same
 SECONDS_PER_CALL = 1.0  # how long the device works before Python looks at Ctrl-C, the bar and the checkpoint
 
 
+class Mended(NamedTuple):
+    """A network that training goes on with, by how much the rate is multiplied, and what was done in words."""
+
+    net: Layer
+    rate: float
+    words: str
+
+
 class Watcher(Protocol):
-    """Looks at every epoch as it ends and says what it found."""
+    """Looks at a training before its first step and at every epoch as it ends, and says what it found.
+
+    `mend` is asked what to do about a finding while the training goes on; None where nothing can be done.
+    """
+
+    def start(self, net: Layer, data: Data, settings: Settings) -> Sequence[Record]: ...
 
     def epoch(self, history: Sequence[Epoch], settings: Settings) -> Sequence[Record]: ...
+
+    def mend(self, finding: Record, net: Layer, x: np.ndarray, seed: int) -> Mended | None: ...
 
 
 def fit(
@@ -53,11 +72,16 @@ def fit(
     resume: bool = False,
     progress: bool | None = None,
     on_epoch: Callable[[Epoch], Any] | None = None,
+    on_finding: str = "tell",
 ) -> Run:
     """Train a network. See `pellucid.fit`, which opens the data, plugs in the doctor and keeps the run."""
+    if on_finding not in ON_FINDING:
+        raise unknown("on_finding", on_finding, ON_FINDING)
     settings, notes = fitted_settings(settings, data)
     check_fits(net, data, settings)
-    trainer = Trainer(net, data, settings, watchers, checkpoint, checkpoint_seconds, notes=notes, on_epoch=on_epoch)
+    trainer = Trainer(
+        net, data, settings, watchers, checkpoint, checkpoint_seconds, notes, on_epoch=on_epoch, on_finding=on_finding
+    )
     if resume:
         trainer.resume()
     elif settings.learning_rate == "find":
@@ -77,6 +101,10 @@ class Trainer:
     checkpoint_seconds: float
     notes: list[str]
     on_epoch: Callable[[Epoch], Any] | None = None
+    on_finding: str = "tell"
+    paused: bool = False
+    begun: State | None = None  # as the epoch began, where it may have to begin again
+    mended: int = 0
     part: int = 0  # the part of the epoch that is under way; the state knows the batch within it
     pace: int = 8
     compiled: bool = False
@@ -85,6 +113,7 @@ class Trainer:
     best: Any = None
     problem: NonFinite | None = None
     found: RangeTest | None = None
+    snapshots: Snapshots = ()
     epoch_began: float = 0.0
     spent: float = 0.0
 
@@ -97,6 +126,7 @@ class Trainer:
         outputs = jax.eval_shape(lambda net, x: values_of(net(x)), self.net, one).shape[-1]
         self.feed = Feed(self.data, settings, outputs, class_weights(self.data, settings))
         self.state = start_state(self.net, self.plan)
+        self.snapshots = with_next((), 0, self.state.net) if are_kept(self.state.net) else ()
         self.zeros = {name: np.asarray(getattr(self.state, name)) for name in OF_AN_EPOCH}
         self.key = jax.random.key(settings.seed)
         self.paths = watched_paths(tapped(self.net))
@@ -112,20 +142,26 @@ class Trainer:
             progress.say(self.data.preprocess.describe())
         for note in (*self.data.notes, *self.notes):
             progress.say(note)
+        if not self.history:
+            self.tell(
+                [finding for watcher in self.watchers for finding in watcher.start(self.net, self.data, settings)],
+                progress,
+            )
         try:
             with Interrupt() as interrupt:
                 while len(self.history) < settings.epochs:
-                    if self.enough():
-                        status = "stopped early"
+                    if self.paused or self.enough():
+                        status = "paused" if self.paused else "stopped early"
                         break
-                    if not self.one_epoch(progress, interrupt):
+                    if not self.one_epoch(progress, interrupt) and not self.step_back(progress):
                         status = "not finite" if self.problem else "interrupted"
                         break
         finally:
             progress.close()
             if int(self.state.step):  # also where the data broke off: what was learned until then is kept
                 self.save(self.checkpoint)
-        net = self.state.net if settings.early_stop is None or self.best is None else self.best
+        best = None if settings.early_stop is None else self.best
+        net, epoch = (self.state.net, self.epochs_begun()) if best is None else (best, self.best_epoch() or 0)
         return Run(
             status=status,
             settings=settings,
@@ -137,10 +173,15 @@ class Trainer:
             problem=self.problem,
             range_test=self.found,
             fingerprint=self.data.fingerprint,
+            snapshots=until(self.snapshots, epoch, net),
             net=net,
             data=self.data,
             preprocess=self.data.preprocess,
         )
+
+    def epochs_begun(self) -> int:
+        """The epochs that took a step, one that broke off included."""
+        return len(self.history) + bool(self.part or int(self.state.at))
 
     def compile(self, segment: Segment) -> None:
         """Have the epoch compiled, by a call that takes no step, and give back the memory that the compiler leaves.
@@ -156,6 +197,7 @@ class Trainer:
     def one_epoch(self, progress: Progress, interrupt: Interrupt) -> bool:
         """Train to the end of the epoch; False where it was interrupted or a number stopped being finite."""
         self.epoch_began = time.perf_counter()
+        self.begun = self.state if self.on_finding == "fix" and not self.part and not int(self.state.at) else self.begun
         for part in self.feed.parts(len(self.history), self.part):
             batches = -(-part.rows // self.settings.batch_size)
             segment = self.segment(part)
@@ -214,6 +256,8 @@ class Trainer:
         self.history.append(epoch)
         if self.settings.early_stop is not None and self.best_epoch() == number:
             self.best = self.state.net
+        if self.snapshots:
+            self.snapshots = with_next(self.snapshots, number, self.state.net)
         self.state = self.state._replace(**self.zeros)
         self.part = 0
         self.watch(progress)
@@ -223,10 +267,45 @@ class Trainer:
 
     def watch(self, progress: Progress | None = None) -> None:
         for watcher in self.watchers:
-            for finding in watcher.epoch(self.history, self.settings):
-                self.findings.append(finding)
-                if progress:
-                    progress.say(str(finding))
+            found = watcher.epoch(self.history, self.settings)
+            self.tell(found, progress)
+            if progress and self.on_finding == "fix":
+                for finding in found:
+                    self.mend(watcher, finding, progress)
+
+    def tell(self, found: Sequence[Record], progress: Progress | None) -> None:
+        """Keep findings, say them, and stop for them where that was asked; those of a resumed run were said before."""
+        left = max(0, MOST_SAID - len(self.findings))
+        self.findings += found
+        if progress:
+            for finding in found[:left]:
+                progress.say(str(finding))
+            self.paused |= self.on_finding == "pause" and bool(found)
+
+    def mend(self, watcher: Watcher, finding: Record, progress: Progress) -> None:
+        """Do what the watcher knows to do about a finding, and go on."""
+        x = unit(self.data.sample.x)
+        done = watcher.mend(finding, self.state.net, x, len(self.history)) if self.mended < MOST_MENDED else None
+        if done is None:
+            return
+        self.mended += 1
+        self.rate *= done.rate
+        self.state = self.state._replace(net=jax.tree.map(jnp.asarray, done.net))
+        self.notes.append(f"Mended after epoch {len(self.history)}: {done.words}.")
+        progress.say(self.notes[-1])
+
+    def step_back(self, progress: Progress) -> bool:
+        """Where numbers became infinite and mending was asked for: the epoch once more, with a tenth of the rate."""
+        if self.problem is None or self.begun is None or self.mended >= MOST_MENDED:
+            return False
+        self.mended += 1
+        self.rate /= 10
+        self.notes.append(
+            f"Mended in epoch {self.problem.epoch}: {self.problem.pass_} was not finite; a tenth of the rate."
+        )
+        progress.say(self.notes[-1])
+        self.state, self.part, self.problem = self.begun, 0, None
+        return True
 
     def monitored(self) -> list[float]:
         losses = [e.loss if e.validation_loss is None else e.validation_loss for e in self.history]
@@ -294,6 +373,7 @@ class Trainer:
         if path is None:
             return
         trees = {"state": self.state} | ({} if self.best is None else {"best": self.best})
+        trees |= {"snapshots": [snapshot.net for snapshot in self.snapshots]} if self.snapshots else {}
         about = {
             "settings": self.settings.to_json(),
             "fingerprint": self.data.fingerprint,
@@ -302,6 +382,7 @@ class Trainer:
             "rate": self.rate,
             "found": plain(self.found),
             "best": self.best is not None,
+            "snapshots": epochs_of(self.snapshots),
         }
         self.kept(lambda: save_checkpoint(path, trees, about))
         self.saved = time.monotonic()
@@ -323,9 +404,11 @@ class Trainer:
                 )
         if about["fingerprint"] != self.data.fingerprint:
             raise SettingError(f"The checkpoint was made with other data than {self.data.name}: resume with the same.")
-        like = {"state": self.state} | ({"best": self.state.net} if about["best"] else {})
-        trees = restored(like, arrays, self.checkpoint)
+        epochs, net = about.get("snapshots", []), self.state.net  # older checkpoints have none
+        like = {"state": self.state} | ({"best": net} if about["best"] else {})
+        trees = restored(like | ({"snapshots": [net] * len(epochs)} if epochs else {}), arrays, self.checkpoint)
         self.state, self.best = trees["state"], trees.get("best")
+        self.snapshots = put_together(epochs, trees.get("snapshots", []))
         self.part, self.rate = about["part"], about["rate"]
         self.found = about["found"] and RangeTest(
             np.array(about["found"]["rates"]), np.array(about["found"]["losses"]), about["found"]["suggested"]
@@ -384,6 +467,8 @@ def class_weights(data: Data, settings: Settings) -> np.ndarray | None:
     """One weight per class number; "balanced" is n / (classes · count)."""
     if settings.class_weight is None:
         return None
+    if settings.loss.targets == "own":
+        raise SettingError("class_weight cannot be used with a loss of your own: it is a function of a whole batch.")
     classes = data.preprocess.target.classes
     if not classes or data.sample.y.dtype.kind != "i" or data.preprocess.target.steps:
         raise SettingError("class_weight is for classification with one class a row; this target is another.")

@@ -13,6 +13,7 @@ from ._data import Data
 from ._evaluate import Evaluation, evaluate, outputs, predicted
 from ._padding import at_every_step
 from ._settings import Settings
+from ._snapshots import Snapshots
 from ._watch import LayerWatch
 
 
@@ -58,7 +59,10 @@ class Run(Record):
 
     `status` is "finished", "stopped early", "interrupted" or "not finite" (then `problem` says where). `source` is what
     `pellucid.fit` was given as data, and how it was held out, as far as names and numbers can say; `fingerprint` is the
-    SHA-256 of the data itself, which is None for a run read back from disk (`pellucid.with_data` opens it again).
+    SHA-256 of the data itself; `data` is None for a run read back from disk (`pellucid.with_data` opens it again).
+
+    `snapshots` are the networks of at most 25 epochs, evenly spread from the start to `net`, and none of a network that
+    takes more than a twenty-fifth of a MiB (10,485 weights): see `docs/decisions/snapshots.md`.
     """
 
     status: str
@@ -73,6 +77,7 @@ class Run(Record):
     id: str | None = None
     source: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
+    snapshots: Snapshots = unlisted(default=(), repr=False)
     net: Layer = unlisted(default=None)
     data: Data | None = unlisted(default=None)
     preprocess: Preprocess = unlisted(default=None)

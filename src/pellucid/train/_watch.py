@@ -14,8 +14,6 @@ from ..layers import Activation
 from ..module import Layer, learned, walk
 from ..records import Record
 
-SATURATED = 0.01  # a unit counts as saturated where its slope is under one hundredth of the steepest
-
 
 @dataclass(frozen=True)
 class LayerWatch(Record):
@@ -51,7 +49,7 @@ def measure(listening: Layer, dnet: Any) -> Array:
         if isinstance(layer, Activation):
             row = curve(layer.name)
             slope = row.derivative(trace.x, y, **dict(layer.settings))
-            saturated = (jnp.abs(slope) < SATURATED * row.lipschitz(**dict(layer.settings))).mean()
+            saturated = row.flat(slope, **dict(layer.settings)).mean()
         variance = jnp.square(y).mean() - jnp.square(mean)
         blame = jnp.square(dy).mean() * dy.shape[0] ** 2
         rows.append(jnp.stack([mean, variance, (y == 0).mean(), saturated, blame, ratio(layer, blames[path])]))

@@ -1,0 +1,185 @@
+"""Rules about targets that are not those of their rows: out of step, shuffled, or some of them wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..layers import GRU, LSTM, RNN, Bidirectional, Embedding, Masking
+from ._relation import NEIGHBOURS, by_column, by_forest, by_neighbours, by_ridge, codes, spectrum, with_itself_skipped
+from ._rows import SHOWN, as_seen, finite, has, labels_of, one_hot, some_rows, standard, table
+from ._rule import Rule, Sign
+
+if TYPE_CHECKING:
+    from ._patient import Patient
+
+FEWEST, ENOUGH = 100, 200  # rows: with fewer than enough, a weak relation is missed
+CHANCE, SILENT = 2.25, 4.0  # standard deviations: below, one of four tests would be by chance in twenty times
+RESTORED = 8.0  # standard deviations that a shift of the targets must reach
+SHIFTS = (-3, -2, -1, 1, 2, 3)
+ROUNDS = 3
+LEARNED = 0.6  # of what is above the trivial score: less may be learned by heart
+SUSPECTS, UNANIMOUS, APART = 0.03, 0.95, 0.9
+ALONE, ALONE_HINT = 1.5, 0.75  # rows alone among others, to one whose neighbours are mixed
+ORDERED = (Embedding, Masking, RNN, LSTM, GRU, Bidirectional)
+
+
+def relates(patient: Patient) -> bool:
+    """Whether a relation of whole rows to targets can be asked for: both are there, finite, many enough, and vary."""
+    if not patient.has_rows or len(patient.x) < FEWEST or not finite(patient.x, patient.y):
+        return False
+    if has(patient.net, Embedding) or (np.ndim(patient.y) > 1 and patient.criterion.exclusive and not_rows(patient)):
+        return False
+    return not (table(patient.y) == table(patient.y)[0]).all()
+
+
+def not_rows(patient: Patient) -> bool:
+    return labels_of(patient) is None
+
+
+def coded(patient: Patient) -> np.ndarray:
+    """The targets of all rows as columns."""
+    labels = labels_of(patient)
+    return one_hot(labels) if labels is not None else table(patient.y).astype(np.float64)
+
+
+def no_relation(patient: Patient) -> Iterator[Sign]:
+    """Targets that no test tells from permuted ones, and the shift of the rows that restores them."""
+    if not relates(patient) or learned(patient):
+        return
+    x, y = as_seen(patient.x), coded(patient)
+    rows, rng = some_rows(len(x), patient.seed), np.random.default_rng(patient.seed)
+    points, wanted = standard(x[rows], patient.seed), codes(y[rows])
+    if not points.shape[1] or not wanted.shape[1]:
+        return
+    near = with_itself_skipped(points)
+    tests = {"nearest neighbours": by_neighbours(near, wanted, rng)}
+    if abs(tests["nearest neighbours"]) < SILENT and (found := restored(near, rows, y, rng)):
+        yield found
+        return
+    if abs(tests["nearest neighbours"]) > CHANCE:  # neighbours that differ are a relation too
+        return
+    for name, test in (("one column", by_column), ("ridge regression", by_ridge)):
+        tests[name] = test(points, wanted, rng)
+        if tests[name] > CHANCE:
+            return
+    views = {"a forest": points}
+    if x.ndim > 2:
+        views["a forest of frequencies"] = spectrum(x[rows], patient.seed)
+    for name, view in views.items():
+        tests[name] = by_forest(view, wanted, patient.seed)
+        if tests[name] > CHANCE:
+            return
+    told = ", ".join(f"{name} {value:+.1f}" for name, value in tests.items())
+    words = (
+        f"no relation between inputs and targets is visible in {len(rows):,} rows{agreement(near, patient, rows)}; "
+        f"standard deviations above chance: {told}"
+    )
+    bits = bool(((points == points.min(0)) | (points == points.max(0))).all())
+    # parity of bits, or what lies in an order, is seen by none of the tests
+    hint = bits or x.ndim == 3 or len(rows) < ENOUGH or has(patient.net, *ORDERED)
+    yield Sign("targets", words, "possible" if hint else "likely", 0.0 if hint else 1.0, {"tests": tests})
+
+
+def learned(patient: Patient) -> bool:
+    """Whether the trained network itself shows a relation."""
+    score = patient.score
+    return score is not None and score - patient.trivial > LEARNED * (1 - patient.trivial)
+
+
+def agreement(near: np.ndarray, patient: Patient, rows: np.ndarray) -> str:
+    """How often neighbours have the same label, in words."""
+    labels = labels_of(patient)
+    if labels is None:
+        return ""
+    part = labels[rows]
+    same, chance = (part[near] == part[:, None]).mean(), np.square(np.bincount(part) / len(part)).sum()
+    return f" (neighbours share their class in {same:.1%} of pairs, by chance in {chance:.1%})"
+
+
+def restored(near: np.ndarray, rows: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Sign | None:
+    """The shift or the reversal of the targets that makes neighbours alike, where one does."""
+    orders = {s: (rows + s) % len(y) for s in SHIFTS}
+    orders[0] = len(y) - 1 - rows
+    scores = {shift: by_neighbours(near, codes(y[order]), rng) for shift, order in orders.items()}
+    best = max(scores, key=scores.__getitem__)
+    if scores[best] < RESTORED:
+        return None
+    how = f"moved by {best:+d} rows" if best else "in reverse order"
+    words = (
+        f"the targets have nothing to do with their own rows, and {how} they do: neighbours are alike by "
+        f"{scores[best]:.0f} standard deviations above chance"
+    )
+    return Sign("targets", words, "likely", 1.0, {"shift": best, "reversed": best == 0, "scores": scores})
+
+
+def label_noise(patient: Patient) -> Iterator[Sign]:
+    """Rows among neighbours that are all of one other class, where classes are well apart otherwise."""
+    labels = labels_of(patient)
+    if labels is None or not relates(patient):
+        return
+    rows = some_rows(len(labels), patient.seed)
+    part, points = labels[rows], standard(np.asarray(patient.x)[rows], patient.seed)
+    if not points.shape[1] or len(rows) < FEWEST or labels.max() == 0:
+        return
+    suspects = alone(points, part)
+    share = float(suspects.mean())
+    if share < SUSPECTS:
+        return
+    rest = part[~suspects]
+    differs = rest[with_itself_skipped(points[~suspects])] != rest[:, None]
+    clean, mixed = float(1 - differs.mean()), float(differs.any(1).mean())
+    if clean < APART or share < ALONE_HINT * mixed:  # where classes overlap, more rows are mixed than alone
+        return
+    words = (
+        f"{share:.1%} of {len(rows):,} rows looked at stand among neighbours of one other class; without them "
+        f"neighbours share their class in {clean:.1%} of pairs"
+    )
+    sure = clean > UNANIMOUS and share > ALONE * mixed
+    found = rows[suspects]
+    yield Sign(
+        "targets", words, "likely" if sure else "possible", share if sure else 0.0,
+        {"rows": np.sort(found)[:SHOWN], "share": share, "clean": clean},
+    )  # fmt: skip
+
+
+def alone(points: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The rows whose nearest neighbours, all but one at most, have one other label; those found leave before the next
+    round, since a wrong label beside it hides another."""
+    found = np.zeros(len(labels), bool)
+    for _ in range(ROUNDS):
+        left = np.flatnonzero(~found)
+        if len(left) < FEWEST / 2:
+            break
+        beside = labels[left][with_itself_skipped(points[left])]
+        middle = np.sort(beside, 1)[:, NEIGHBOURS // 2]
+        agree = (beside == middle[:, None]).sum(1) >= NEIGHBOURS - 1
+        found[left[agree & (middle != labels[left])]] = True
+    return found
+
+
+LABEL_RULES: tuple[Rule, ...] = (
+    Rule(
+        "DATA_LABELS",
+        "no relation",
+        "data",
+        no_relation,
+        "Targets that belong to other rows can only be learned by heart: held out, the score stays that of a constant.",
+        "Look where inputs and targets are sorted, shuffled, filtered or joined apart from each other.",
+        f"Moran 1950 and a permutation test; ridge, forest (Breiman 2001); all below {CHANCE} standard deviations; a "
+        f"shift counts above {RESTORED:.0f}",
+        (),
+    ),
+    Rule(
+        "DATA_LABELS",
+        "label noise",
+        "data",
+        label_noise,
+        "A wrong label pulls against all right ones beside it, and a network with room for it learns it by heart.",
+        "Look at the rows named; leave out those that are wrong, or train with label_smoothing.",
+        "Wilson 1972, edited nearest neighbours; Frénay and Verleysen 2014; 3 % of rows, more than are mixed",
+        (),
+    ),
+)

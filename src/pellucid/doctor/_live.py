@@ -1,0 +1,233 @@
+"""The doctor during training: what the watch saw, read epoch by epoch, and what can be mended on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..module import Layer
+from ..train import Data, Epoch, Mended, Settings, everything
+from ._diagnosis import static_findings
+from ._finding import Finding
+from ._numbers import MOST
+from ._program import Program
+from ._revive import revived
+
+History = Sequence[Epoch]
+Evidence = tuple[str, str, dict[str, Any]]  # where, the numbers in words, and those for a picture
+
+
+@dataclass(frozen=True)
+class LiveRule:
+    """One row: what to look for in the epochs so far, the mechanism behind it, the cure, and what mends it on the way.
+
+    `mend` is "rate" (a tenth of the rate), "revive" (dead units drawn anew), or "" where nothing is done by itself.
+    """
+
+    code: str
+    name: str
+    look: Callable[[History, Settings], Evidence | None]
+    mechanism: str
+    cure: str
+    source: str
+    mend: str = ""
+
+
+def dead_units(history: History, settings: Settings) -> Evidence | None:
+    """Nearly all of a layer's activations are exactly zero, in two looks running."""
+    for path, seen, before in last_two_looks(history):
+        if seen.saturated is not None and min(seen.zero, before.zero) > 0.95:
+            zero = {at: look.zero for at, look, _ in last_two_looks(history) if look.saturated is not None}
+            numbers = {"dead": list(zero.values()), "paths": list(zero)}
+            return path, f"{seen.zero:.0%} of its outputs are exactly zero", numbers
+    return None
+
+
+def saturated_units(history: History, settings: Settings) -> Evidence | None:
+    """Most of a smooth activation's outputs sit where its slope is under a hundredth of the steepest."""
+    for path, seen, before in last_two_looks(history):
+        flat, flat_before = seen.saturated or 0, before.saturated or 0
+        if seen.zero < 0.5 and min(flat, flat_before) > 0.8:
+            shares = {at: look.saturated for at, look, _ in last_two_looks(history) if look.saturated is not None}
+            return path, f"{flat:.0%} of its outputs are on the flat part of the curve", {"flat": shares}
+    return None
+
+
+def vanishing_blame(history: History, settings: Settings) -> Evidence | None:
+    """The error signal at the first layer with weights is a millionth of that at the last, or less."""
+    watched = [epoch.watch for epoch in history if epoch.watch]
+    if not watched or len(watched[-1]) < 3:
+        return None
+    layers = list(watched[-1].items())
+    first, low = next((item for item in layers if item[1].gradient_ratio is not None), layers[0])
+    last, high = layers[-1]
+    if low.blame_variance < 1e-12 * high.blame_variance:
+        ratio = (low.blame_variance / high.blame_variance) ** 0.5
+        return first, f"the error signal is {ratio:.0e} of that at {last}", depth(watched[-1])
+    return None
+
+
+def no_progress(history: History, settings: Settings) -> Evidence | None:
+    """The training loss is where it began after five epochs."""
+    if len(history) < 5 or len(history) > 12:
+        return None
+    first, best = history[0].loss, min(epoch.loss for epoch in history[1:])
+    return (
+        ("training", f"the loss was {first:.4g} in the first epoch and never below {best:.4g}", losses_of(history))
+        if best > 0.99 * first
+        else None
+    )
+
+
+def oscillating(history: History, settings: Settings) -> Evidence | None:
+    """The training loss goes up and down by more than a quarter in most of the last eight epochs."""
+    losses = [epoch.loss for epoch in history[-8:]]
+    if len(losses) < 8:
+        return None
+    steps = np.diff(losses)
+    turns = int((np.sign(steps[1:]) != np.sign(steps[:-1])).sum())
+    swing = float(np.median(np.abs(steps)) / max(np.median(losses), 1e-30))
+    if turns >= 5 and swing > 0.25 and losses[-1] > 0.5 * losses[0]:
+        return (
+            "training",
+            f"the loss turned {turns} times in eight epochs, by {swing:.0%} each time",
+            losses_of(history),
+        )
+    return None
+
+
+def diverging(history: History, settings: Settings) -> Evidence | None:
+    """The training loss is ten times its lowest, and growing."""
+    losses = [epoch.loss for epoch in history]
+    if len(losses) >= 3 and losses[-1] > losses[-2] > losses[-3] and losses[-1] > 10 * min(losses) > 0:
+        return "training", f"the loss grew from {min(losses):.4g} to {losses[-1]:.4g}", losses_of(history)
+    return None
+
+
+def overfitting(history: History, settings: Settings) -> Evidence | None:
+    """The validation loss has grown by a fifth and for five epochs while the training loss kept falling."""
+    held = [epoch.validation_loss for epoch in history if epoch.validation_loss is not None]
+    if len(held) < 8 or len(held) < len(history):
+        return None
+    best = held.index(min(held))
+    grown = held[-1] > 1.2 * held[best] and min(held[-5:]) > 1.05 * held[best]
+    if grown and len(held) - best > 5 and history[-1].loss < 0.9 * history[best].loss:
+        return (
+            "training",
+            f"the validation loss was lowest, {held[best]:.4g}, in epoch {best + 1} and is {held[-1]:.4g} now",
+            {"held": held[-MOST:], "loss": [epoch.loss for epoch in history[-MOST:]]},
+        )
+    return None
+
+
+def losses_of(history: History) -> dict[str, Any]:
+    return {"losses": [epoch.loss for epoch in history[-MOST:]]}
+
+
+def depth(watch: Mapping[str, Any]) -> dict[str, Any]:
+    """Signal and blame by depth, as standard deviations."""
+    return {
+        "paths": list(watch)[:MOST],
+        "spread": [max(seen.variance, 0.0) ** 0.5 for seen in watch.values()][:MOST],
+        "blame": [max(seen.blame_variance, 0.0) ** 0.5 for seen in watch.values()][:MOST],
+    }
+
+
+LIVE_RULES: tuple[LiveRule, ...] = (
+    LiveRule(
+        "DEAD_RELU", "dead units", dead_units,
+        "Where z < 0 for every row, max(0, z) and its slope are 0: no blame comes through and the unit stays as it is.",
+        "Lower the learning rate, or use leaky_relu or He initialization.",
+        "Lu and others 2020, Dying ReLU and initialization", "revive",
+    ),
+    LiveRule(
+        "HID_ACT_SAT", "saturated units", saturated_units,
+        "On the flat part of the curve f'(z) ≈ 0, and the chain rule multiplies the blame by it.",
+        "Scale the inputs, start with smaller weights (Glorot), or use a ReLU.",
+        "Glorot and Bengio 2010, Understanding the difficulty of training deep networks, section 3",
+    ),
+    LiveRule(
+        "VANISH", "vanishing blame", vanishing_blame,
+        "Every layer multiplies the error signal by its weights and slopes; factors below one leave nothing.",
+        "Use the initialization that suits the activation, Residual layers, or fewer layers.",
+        "Glorot and Bengio 2010, section 4",
+    ),
+    LiveRule(
+        "LR_HIGH", "oscillation", oscillating,
+        "A step beyond 2 / (largest curvature) goes up the other side of the valley, and back in the next.",
+        "Lower the learning rate, or use learning_rate='find'.", "LeCun and others 1998, section 4.5", "rate",
+    ),
+    LiveRule(
+        "LR_HIGH", "divergence", diverging,
+        "Every step goes further up than the one before.",
+        "Lower the learning rate, clip the gradient (clip=1.0).", "LeCun and others 1998, section 4.5", "rate",
+    ),
+    LiveRule(
+        "UNDERFIT", "no progress", no_progress,
+        "The steps do not lower the loss: they are too small, too large, or the blame does not reach the weights.",
+        "Try learning_rate='find', and standardise the inputs; pl.diagnose(run) says which.",
+        "Smith 2017, Cyclical learning rates, section 3.3",
+    ),
+    LiveRule(
+        "EPOCHS_HIGH", "overfitting", overfitting,
+        "The network goes on fitting what is particular to its training rows, and gets worse on others.",
+        "Use early_stop=5, dropout, weight_decay, or fewer units.",
+        "Prechelt 1998, Early stopping, but when?",
+    ),
+)  # fmt: skip
+
+
+@dataclass
+class Doctor:
+    """Watches a training: looks at it before the first step, then epoch by epoch; says each thing once."""
+
+    said: set[str] = field(default_factory=set)
+
+    def start(self, net: Layer, data: Data, settings: Settings) -> list[Finding]:
+        """What is certain before the first step."""
+        block = everything(data)
+        program = Program(net, settings, np.asarray(block.x), np.asarray(block.y))
+        found = [finding for finding in static_findings(program) if finding.confidence == "certain"]
+        self.said |= {finding.code for finding in found}
+        return found
+
+    def epoch(self, history: History, settings: Settings) -> list[Finding]:
+        """What the last epoch shows that was not said before."""
+        found = []
+        for rule in LIVE_RULES:
+            if rule.name in self.said or rule.code in self.said or not (seen := rule.look(history, settings)):
+                continue
+            self.said.add(rule.name)
+            found.append(
+                Finding(
+                    rule.code,
+                    seen[0],
+                    history[-1].number,
+                    seen[1],
+                    rule.mechanism,
+                    rule.cure,
+                    numbers=seen[2] | {"rule": rule.name},
+                )
+            )
+        return found
+
+    def mend(self, finding: Any, net: Layer, x: np.ndarray, seed: int) -> Mended | None:
+        """What can be done about a finding while the training goes on; None where nothing can."""
+        rule = next((rule for rule in LIVE_RULES if rule.name == finding.numbers.get("rule")), None)
+        if rule is None or not rule.mend:
+            return None
+        self.said.discard(rule.name)  # it may come again
+        if rule.mend == "rate":
+            return Mended(net, 0.1, "a tenth of the learning rate")
+        new, count = revived(net, x, jax.random.key(seed))
+        return Mended(new, 1.0, f"{count} dead units drawn anew") if count else None
+
+
+def last_two_looks(history: History):
+    """(path, last look, look before) of every layer."""
+    watched = [epoch.watch for epoch in history if epoch.watch]
+    return [(path, seen, watched[-2][path]) for path, seen in watched[-1].items()] if len(watched) > 1 else []
