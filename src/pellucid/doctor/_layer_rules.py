@@ -192,9 +192,9 @@ def wrong_gradient(patient: Patient) -> Iterator[Sign]:
                 for sign in (1, -1)
             ]
             told = 2 * far * norm * norm
-            if told > 1e-5 * max(map(abs, ends)):  # else rounding drowns the difference
+            if told > 1e-3 * max(map(abs, ends)):  # else rounding drowns the difference
                 ratios.append((ends[0] - ends[1]) / told)
-        if ratios and np.isfinite(ratios).all() and all(ratio < 0 for ratio in ratios):
+        if ratios and np.isfinite(ratios).all() and all(-2 < ratio < -0.5 for ratio in ratios):
             words = f"the loss falls where its gradient says it rises: finite differences are {ratios[0]:.2f} of it"
             yield Sign(path, words, "certain", 1.0, {"ratios": ratios})
         elif ratios and np.isfinite(ratios).all() and all(abs(ratio - 1) > 0.5 for ratio in ratios):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 import jax
@@ -21,6 +22,7 @@ from ._trials import applicable, changed, tried
 
 ENOUGH = 0.05  # of what there is to learn: a smaller change is taken that comes as near to the best
 BETTER = 0.02  # of what there is to learn: less is not told from chance
+FINALISTS = 4  # changes that are tried from other draws
 COMMON = (
     "suited output", "standardise inputs", "standardise targets", "adam at 0.01", "adam", "fresh start", "rate × 10",
     "rate / 10", "tanh inside", "relu inside", "epochs × 5", "wider", "rate × 100", "no decay", "no dropout",
@@ -75,12 +77,15 @@ def prescribe(
     """Search for the smallest change that works; see `Diagnosis.prescribe`."""
     search = Search(patient, seconds, tell)
     names = candidates(findings, rules)
-    best = search.best_of(names)
-    best = search.pruned(best)
-    before, after = search.against_chance(best, seeds) if best else ([search.known[()]], [search.known[()]])
+    before = search.against_chance((), seeds)
+    after = search.proved(search.pruned(search.one_that_does(names)), {}, seeds)
+    best = search.surest(after)
+    if not best or not search.near(median(after[best])):
+        after = search.proved(search.pruned(search.best_of(names)), after, seeds)
+        best = search.surest(after)
     span = max(1 - patient.trivial, 1e-9)
-    if not best or np.median(after) - np.median(before) < BETTER * span or min(after) < min(before) - BETTER * span:
-        best, after = (), before
+    if not best or median(after[best]) - median(before) < BETTER * span:
+        best = ()
     given = changed(patient.program, search.task, *best) if best else patient.program
     assert given is not None
     return Prescription(
@@ -89,7 +94,7 @@ def prescribe(
         code="\n".join(code_of(name, given) for name in best),
         settings=settings_changed(patient.program, given),
         before=tuple(before),
-        after=tuple(after),
+        after=tuple(after[best] if best else before),
         metric=search.task.words,
         tried=len(search.known),
         seconds=time.perf_counter() - search.began,
@@ -152,14 +157,24 @@ class Search:
         """Whether that is (nearly) as good as anything known."""
         return score >= max([self.top, *self.known.values()]) - ENOUGH * max(1 - self.patient.trivial, 1e-9)
 
-    def best_of(self, names: list[str]) -> tuple[str, ...]:
-        """One change that does, else several: the bundles, then one added to the best so far after the other."""
+    def one_that_does(self, names: list[str]) -> tuple[str, ...]:
+        """The first single change that comes near the best known, of those that the findings call for first."""
         for name in names[:6]:
             if self.near(self.score((name,))) and self.known[()] < self.score((name,)):
                 return (name,)
+        return ()
+
+    def proved(
+        self, best: tuple[str, ...], known: dict[tuple[str, ...], list[float]], seeds: int
+    ) -> dict[tuple[str, ...], list[float]]:
+        """The scores of the finalists from other draws, with those that are known."""
+        return known | {key: self.against_chance(key, seeds) for key in self.finalists(best) if key not in known}
+
+    def best_of(self, names: list[str]) -> tuple[str, ...]:
+        """The bundles, all single changes, and then one added to the best so far after the other."""
         for bundle in BUNDLES:
             self.score(applicable(self.patient.sample, self.task, bundle))
-        for name in names[6:]:
+        for name in names:
             self.score((name,))
         best = max(self.known, key=lambda key: (self.known[key], -len(key)))
         while not self.near(self.known[best]) and self.left > 0 and len(best) < 6:
@@ -174,7 +189,8 @@ class Search:
         return ((*best, name) for name in alone[:8])
 
     def pruned(self, best: tuple[str, ...]) -> tuple[str, ...]:
-        """Without the changes that hardly matter."""
+        """Without the changes that hardly matter; none where nothing is better."""
+        self.score(best)
         for name in reversed(best):
             less = tuple(n for n in best if n != name)
             if len(best) > 1 and self.score(less) >= self.known[best] - ENOUGH / 2 * max(
@@ -183,19 +199,31 @@ class Search:
                 best = ordered(less)
         return best if self.known[best] > self.known[()] else ()
 
-    def against_chance(self, best: tuple[str, ...], seeds: int) -> tuple[list[float], list[float]]:
-        """Scores without and with the changes, from other draws of the start and orders of the rows."""
-        before, after = [], []
+    def finalists(self, best: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """What is tried from other draws: the best, and others that came near it, first those that reached most."""
+        others = sorted((k for k in self.known if k and k != best), key=lambda k: (-self.known[k], len(k)))
+        some = [key for key in others if self.known[key] > self.known[()]]
+        return [*([best] if best else []), *some[: FINALISTS - 1]]
+
+    def surest(self, after: dict[tuple[str, ...], list[float]]) -> tuple[str, ...]:
+        """The smallest of those that come near the best median."""
+        if not after:
+            return ()
+        top = max(map(median, after.values())) - ENOUGH / 2 * max(1 - self.patient.trivial, 1e-9)
+        return min((key for key in after if median(after[key]) >= top), key=lambda key: (len(key), -median(after[key])))
+
+    def against_chance(self, names: tuple[str, ...], seeds: int) -> list[float]:
+        """Scores with these changes from other draws of the start and orders of the rows."""
+        scores = []
         for seed in range(1, seeds + 1):
-            drawn = replace(self.patient.sample, net=redrawn(self.patient.net, seed))
-            drawn = drawn.set(seed=seed)
-            mended = changed(drawn, self.task, *best)
-            for program, scores in ((drawn, before), (mended, after)):
-                found = program and tried(program, self.task, self.steps(program), seed=seed, seconds=self.seconds / 4)
-                scores.append(self.patient.above(found.score) if found else self.patient.trivial)
-                which = "as it is" if program is drawn else ", ".join(best)
-                self.tell(f"start {seed} of {seeds}, {which}: {self.reached(scores[-1])}")
-        return before, after
+            drawn = replace(self.patient.sample, net=redrawn(self.patient.net, seed)).set(seed=seed)
+            mended = changed(drawn, self.task, *names)
+            found = mended and tried(
+                mended, self.task, self.steps(mended), seed=seed, seconds=self.seconds / 4, like=self.patient.like
+            )
+            scores.append(self.patient.above(found.score) if found else self.patient.trivial)
+        self.tell(f"{', '.join(names) or 'as it is'}, {seeds} more starts: {self.reached(median(scores))}")
+        return scores
 
 
 def ordered(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -111,5 +111,6 @@ ROW_RULES: tuple[Rule, ...] = (
         "One input has one output: where its targets differ, the best is the most frequent of them, or their mean.",
         "Look for a column that was left out or rounded, or for rows joined wrongly.",
         "The Bayes error of the rows themselves, counted in all of them",
+        stands=True,
     ),
 )
