@@ -109,8 +109,16 @@ def cures(cases: list[Case], seeds: int, seconds: float) -> list[str]:
             chance = statistics.median(random_search(v.patient, cure.seconds, len(cure.after), seed))
             mended = corrected(v, len(cure.after))
             slack = SLACK * max(1.0, 1 - v.patient.trivial)
-            rows.append((after >= mended - slack, after < statistics.median(cure.before) - slack, after > chance + slack,
-                         chance > after + slack, chance >= mended - slack))  # fmt: skip
+            worse = after < statistics.median(cure.before) - slack
+            rows.append(
+                (
+                    after >= mended - slack,
+                    worse,
+                    after > chance + slack,
+                    chance > after + slack,
+                    chance >= mended - slack,
+                )
+            )
             print(
                 f"{v.case['id']:<44.44}{statistics.median(cure.before):7.3f} -> {after:6.3f}  corrected {mended:6.3f}  "
                 f"random {chance:6.3f}  {', '.join(cure.changes) or '-'}  ({cure.tried} tried, {cure.seconds:.0f} s)",

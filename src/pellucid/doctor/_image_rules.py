@@ -105,6 +105,7 @@ IMAGE_RULES: tuple[Rule, ...] = (
         "x.transpose(0, 2, 3, 1)",
         "The shape: 1 or 3 in the second place, and 8 or more in the third and fourth",
         (),
+        True,
     ),
     Rule(
         "DATA_AUGMENT",

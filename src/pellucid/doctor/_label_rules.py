@@ -181,5 +181,6 @@ LABEL_RULES: tuple[Rule, ...] = (
         "Look at the rows named; leave out those that are wrong, or train with label_smoothing.",
         "Wilson 1972, edited nearest neighbours; Frénay and Verleysen 2014; 3 % of rows, more than are mixed",
         (),
+        True,
     ),
 )

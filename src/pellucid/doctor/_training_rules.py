@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..train import OPTIMIZERS
+from ._measures import noise_scale, one_batch, sharpness, simple_scores
 from ._numbers import rates_of
 from ._patient import Patient
 from ._rule import Rule, Sign
@@ -47,13 +48,17 @@ def rate_sign(patient: Patient, names: tuple[str, ...], *, low: bool) -> Iterato
     far = rate / usual < 1 / most if low else rate / usual >= most
     if not patient.sick:
         return
-    gain, name = max((patient.gain(name), name) for name in names)
+    gain, name = max((patient.gain(name), name) for name in (*names, *(("default rate",) if far else ())))
     broken = not low and not patient.base.finite
     if gain < HELPS and not (broken and far):
         return
     rule = patient.settings.optimizer
     words = f"{rate:.2g}, where {usual:.2g} is usual for {rule}: {said(name)} closes {gain:.0%} of the gap"
     plain = is_plain(patient)
+    if not low and plain and patient.at_start is not None and patient.at_start.finite:
+        curved = sharpness(patient.net, patient.settings.loss, patient.some[0][:256], patient.some[1][:256])
+        most = 2 / max(curved, 1e-9)
+        words += f"; the largest curvature at the start is {curved:.3g}, which takes steps of at most {most:.2g}"
     odd = rate < usual / 3 or (rate <= 3 * usual and (few_steps(patient) or plain)) if low else rate > 3 * usual
     sure = "likely" if far or broken or (gain > 0.35 and patient.stuck and odd) else "possible"
     numbers = {"rate": rate, "usual": usual} | rates_of(patient)
@@ -63,6 +68,8 @@ def rate_sign(patient: Patient, names: tuple[str, ...], *, low: bool) -> Iterato
 
 
 def said(name: str) -> str:
+    if name == "default rate":
+        return "the usual rate"
     times, sign = name.split(" ")[2], name.split(" ")[1]
     return f"{times} times the rate" if sign == "×" else f"1/{times} of it"
 
@@ -136,7 +143,9 @@ def small_batch(patient: Patient) -> Iterator[Sign]:
         return
     gain = patient.gain("batches of 32")
     if gain > 0.5:
-        yield Sign("batch", f"batches of {size}; with 32 rows {gain:.0%} of the gap closes", "possible", gain)
+        noise = noise_scale(patient.net, patient.settings.loss, patient.some[0][:256], patient.some[1][:256])
+        words = f"batches of {size}; a gradient of {noise:.0f} rows is half noise; with 32 {gain:.0%} of the gap closes"
+        yield Sign("batch", words, "possible", gain, {"noise": noise})
 
 
 def overfitted(patient: Patient) -> Iterator[Sign]:
@@ -154,13 +163,20 @@ def overfitted(patient: Patient) -> Iterator[Sign]:
 
 
 def unlearned(patient: Patient) -> Iterator[Sign]:
-    """Far less was learned than a plain network learns, and nothing else says why."""
-    if patient.room > 0.5:
-        words = (
-            f"{patient.task.words if patient.task else 'score'} {patient.reached:.3g}, where a plain network "
-            f"of two hidden layers reaches {patient.best:.3g}"
-        )
-        yield Sign("training", words, "possible", 0.1)
+    """Far less was learned than a plain network learns, or less than a model without any hidden unit."""
+    if not patient.stuck or patient.task is None or patient.base is None:
+        return
+    simple = simple_scores(patient.sample, patient.task)
+    batch = patient.run(one_batch(patient.sample), max(patient.base.steps, 300))
+    told = [f"a plain network of two hidden layers reaches {patient.best:.3g}"]
+    told += [f"{name} {score:.3g}" for name, score in simple.items()]
+    words = f"{patient.task.words} {patient.reached:.3g}, where {', '.join(told)}"
+    if batch is not None:
+        words += f"; on one batch of 32 rows, over and over, it reaches {batch.score:.3g}"
+    below = patient.above(simple.get("a linear model")) - patient.reached
+    sure = "likely" if below > 0.3 * (1 - patient.trivial) else "possible"
+    scores = {"reached": {"the training": patient.reached, "a plain network": patient.best} | simple}
+    yield Sign("training", words, sure, 0.1, scores)
 
 
 TRAINING_RULES: tuple[Rule, ...] = (
