@@ -124,8 +124,11 @@ def fit(
         shuffle, seed, watch_every,
     )  # fmt: skip
     options = {
-        "watchers": [Doctor()], "progress": progress, "checkpoint_seconds": checkpoint_seconds, "on_finding": on_finding,
-    }  # fmt: skip
+        "watchers": [Doctor()],
+        "progress": progress,
+        "checkpoint_seconds": checkpoint_seconds,
+        "on_finding": on_finding,
+    }
     if runs is None and resume is None:
         return replace(train(net, opened, settings, **options), source=source)
     return kept_fit(
