@@ -12,7 +12,6 @@ from ..errors import GeometryError, SettingError
 from ..module import Layer
 from ..records import Record, unlisted
 from ._blocks import Plan
-from ._flow import advance
 from ._network import Network, flat, lowered
 
 ROOM = 2**24  # numbers in the rows that are worked on at a time
@@ -131,7 +130,7 @@ def walked(plan: Plan, points: np.ndarray, told: np.ndarray) -> tuple[np.ndarray
             stack.append(bent(plan, part, found, told))
         else:
             t.append(part.t)
-            values.append(advance(plan.stages[-1], part.rows))
+            values.append(plan.stages[-1].advance(part.rows))
     ends, first = np.unique(np.concatenate(t), return_index=True)
     return ends, np.concatenate(values)[first], found
 
@@ -167,7 +166,7 @@ def bent(plan: Plan, part: Section, found: Crossings, told: np.ndarray) -> Secti
     """The section with the crossings of one more bend."""
     s, kinks, n = part.stage, plan.bends[part.stage].kinks, plan.widths[part.stage]
     size = plan.sizes(s, part.rows)
-    rows = advance(plan.stages[s], part.rows)
+    rows = plan.stages[s].advance(part.rows)
     value = (rows[:, None, :n] - kinks[:, None]).reshape(len(rows), len(kinks) * n)
     sign = np.where(abs(value) <= plan.tolerance * size, 0, np.sign(value)).astype(np.int8)
     told += sign.size, int(((sign == 0) & (value != 0)).sum())

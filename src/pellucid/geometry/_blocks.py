@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..affine import Add, Bend, Join
-from ._flow import Flow, Stage, advance, joined, taken_apart
+from ._flow import Flow, Stage
 from ._network import Network
 
 MOST = 16384  # cells that are cut together; more are parted into blocks
@@ -117,7 +117,7 @@ def words_for(bits: int) -> int:
 
 def magnitude(stage: Stage, most: np.ndarray) -> np.ndarray:
     """The largest sum of sizes behind each number of the next rows, where those of these rows are not above `most`."""
-    sizes = taken_apart(stage, most[None])
+    sizes = stage.taken_apart(most[None])
     for step in stage.steps:
         given = [sizes[number] for number in step.inputs]
         match step.operator:
@@ -130,7 +130,7 @@ def magnitude(stage: Stage, most: np.ndarray) -> np.ndarray:
             case operator:
                 made = operator.magnitude(given[0]) + abs(operator.shift)
         sizes[step.output] = made
-    return joined(stage, sizes)[0]
+    return stage.joined(sizes)[0]
 
 
 def first_block(sides: Sequence[tuple[float, float]]) -> Block:
@@ -163,7 +163,7 @@ def cut(plan: Plan, block: Block, most: int, told: np.ndarray) -> Block:
     kinks, n = plan.bends[s].kinks, plan.widths[s]
     if block.open is None:
         size = plan.sizes(s, block.rows)
-        block = replace(block, rows=advance(plan.stages[s], block.rows))
+        block = replace(block, rows=plan.stages[s].advance(block.rows))
         pos, neg = np.zeros((2, len(block.x), words_for(n * len(kinks))), np.uint64)
         cells.signs(block.rows, kinks, n, size, plan.tolerance, pos, neg, told)
         block.open = Open(0, size, pos, neg, *cells.sides(block.pool, block.starts, block.sizes, pos, neg))
@@ -221,7 +221,7 @@ def part_of(block: Block, cells: np.ndarray) -> Block:
 def finished(plan: Plan, block: Block) -> Done:
     """The block with its outputs, its vertices laid out in order, and what the network itself says inside each cell."""
     sizes, pool, starts = laid_out(block)
-    values = advance(plan.stages[-1], block.rows)
+    values = plan.stages[-1].advance(block.rows)
     block = replace(
         block, x=block.x.copy(), rows=values, tight=block.tight[:0].copy(), pool=pool, starts=starts, sizes=sizes
     )
@@ -230,12 +230,12 @@ def finished(plan: Plan, block: Block) -> Done:
     for s, bend in enumerate(plan.bends):
         lines = len(bend.kinks) * plan.widths[s]
         within = plan.tolerance * plan.sizes(s, rows)
-        rows = advance(plan.stages[s], rows)
+        rows = plan.stages[s].advance(rows)
         value = (rows[:, None, : plan.widths[s]] - bend.kinks[:, None]).reshape(len(rows), lines)
         words = np.ascontiguousarray(block.past[:, word : word + words_for(lines)])
         above = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")[:, :lines].astype(bool)
         wrong |= np.where(above, value < -within, value > within).any(1)
         word += words_for(lines)
-    there = advance(plan.stages[-1], rows)
+    there = plan.stages[-1].advance(rows)
     off = abs(there - means(values, pool, starts)).max(initial=0.0)
     return Done(block, interior, int(wrong.sum()), float(off / max(abs(values).max(initial=0.0), 1e-300)))

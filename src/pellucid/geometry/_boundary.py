@@ -10,6 +10,7 @@ import numpy as np
 
 from ..records import Record, unlisted
 from ._cut import Cutter, first_rows
+from ._exact import Exact
 from ._flow import Flow, Rows
 from ._mesh import Mesh
 from ._network import Network
@@ -52,7 +53,7 @@ def boundary_of(flat: Network, mesh: Mesh, rows: Rows, level: float, threads: in
     behind = decision(flat.n_out, level)
     start, whole = Flow(behind).first, joined(flat, behind)
     further = mesh.copy()
-    cutter = Cutter(whole, further, threads, np.iinfo(np.int64).max)
+    cutter = Cutter(Flow(whole), Exact(whole), further, threads, np.iinfo(np.int64).max)
     if behind.bends:
         values = cutter.run(len(flat.bends), first_rows(start, values, scale)).values[:, 1:]
     middle = further.mean_of(values)

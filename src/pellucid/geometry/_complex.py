@@ -17,15 +17,19 @@ from ..module import Layer
 from ..records import Record, unlisted
 from ._boundary import Boundary, boundary_of
 from ._cut import Cutter
-from ._flow import Rows
+from ._exact import Exact
+from ._flow import Flow, Rows
+from ._lines import lines_of
 from ._maps import Maps, maps_of
-from ._mesh import Mesh, polygon
+from ._mesh import Mesh, rectangle
 from ._network import Local, Network, lowered, stated_shape
 from ._plane import Plane, on_plane, plane_through, principal_plane
 from ._telling import telling
+from ._tiles import Tiles
 
 Box = Sequence[Sequence[float]]
 LIMIT = 5_000_000
+LARGE = 2_000  # kinks: a network with more is cut in tiles, in which most of them cannot be crossed
 CHECKED = 1000  # faces whose middle is compared with the network
 
 
@@ -69,11 +73,11 @@ class Complex(Record):
 
     @property
     def xy(self) -> np.ndarray:
-        return self.mesh.xy
+        return self.mesh.xy[: self.mesh.corners]
 
     @property
     def values(self) -> np.ndarray:
-        return self.rows.values
+        return self.rows.values[: self.mesh.corners]
 
     @property
     def edges(self) -> np.ndarray:
@@ -317,20 +321,22 @@ def cut(
     (x0, x1), (y0, y1) = box
     began = time.perf_counter()
     threads = threads or cores()
-    mesh = polygon(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]))
-    with telling(progress) as report:
-        cutter = Cutter(flat, mesh, threads, limit, report)
-        rows = cutter.run()
-    complete = cutter.done == len(flat.bends)
+    in_tiles = flat.kinks > LARGE
+    with telling(progress, in_tiles) as report:
+        if in_tiles:
+            mesh, rows, counts = Tiles(flat, box, threads, limit, report, lines_of(flat, plane)).run()
+        else:
+            mesh, rows, counts = in_one(flat, box, limit, threads, report)
+    complete = len(counts) == len(flat.bends)
     found = Complex(
         box=box,
         count=mesh.faces,
-        counts=tuple(map(len, mesh.above)),
+        counts=counts,
         kinks=flat.kinks,
         complete=complete,
         signs=mesh.signs,
         exact=mesh.exact,
-        euler=len(mesh.xy) - len(mesh.ends) + mesh.faces,
+        euler=mesh.corners - len(mesh.ends) + mesh.faces,
         area_error=abs(float(mesh.areas().sum()) / ((x1 - x0) * (y1 - y0)) - 1),
         residual=0.0,
         seconds=0.0,
@@ -344,6 +350,13 @@ def cut(
     )
     residual = difference(found) if complete else float("nan")
     return replace(found, residual=residual, seconds=time.perf_counter() - began)
+
+
+def in_one(flat: Network, box: Any, limit: int, threads: int, report: Any) -> tuple[Mesh, Rows, tuple[int, ...]]:
+    """The mesh of a rectangle that is cut as a whole, the rows of its vertices, the faces after each bend."""
+    mesh = rectangle(box)
+    rows = Cutter(Flow(flat), Exact(flat), mesh, threads, limit, report).run()
+    return mesh, rows, tuple(map(len, mesh.above))
 
 
 def difference(found: Complex) -> float:

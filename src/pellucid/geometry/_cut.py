@@ -15,11 +15,12 @@ from ..errors import GeometryError
 from ..machine import free_memory, one_thread_each
 from . import _kernels as kernels
 from ._exact import Exact, Point, crossing, point_of
-from ._flow import Flow, Rows, Stage, advance, bounds, marked
+from ._flow import Flow, Rows, Stage
 from ._mesh import Mesh, short
-from ._network import Network
+from ._narrow_flow import NarrowFirst, NarrowFlow, NarrowStage, Original
 
-LOOSE = 1e-3  # a vertex whose place on its segment is no better known than this is placed by exact arithmetic
+LOOSE = 1e-3  # a vertex whose place on its segment is no better known than this is placed by exact arithmetic,
+FAR = 1e-5  # unless it is off by less than this part of the whole
 ROWS, FACES, EDGES = 2048, 1024, 8192  # how many of each are worked on at a time
 Report = Callable[[int, int, int], None]  # bend, of how many, faces so far
 
@@ -27,9 +28,12 @@ Report = Callable[[int, int, int], None]  # bend, of how many, faces so far
 class Cutter:
     """Cuts a mesh by the bends of a network, stage by stage; the mesh's coordinates are the network's input."""
 
-    def __init__(self, network: Network, mesh: Mesh, threads: int, most: int, report: Report | None = None):
-        self.network, self.mesh, self.threads, self.most, self.report = network, mesh, threads, most, report
-        self.flow, self.exact = Flow(network), Exact(network)
+    def __init__(
+        self, flow: Flow | NarrowFlow, exact: Exact | Original, mesh: Mesh, threads: int, most: int,
+        report: Report | None = None,
+    ):  # fmt: skip
+        self.flow, self.exact, self.mesh = flow, exact, mesh
+        self.threads, self.most, self.report = threads, most, report
         self.points: dict[int, Point] = {}
         self.one_at_a_time = Lock()
         self.done = 0
@@ -53,7 +57,8 @@ class Cutter:
 
     def first_rows(self) -> Rows:
         """The rows of the corners before the first bend."""
-        return first_rows(self.flow.first, self.mesh.xy, np.array([[0.0], [1.0]]).repeat(self.network.n_in, 1))
+        xy = self.mesh.xy
+        return first_rows(self.flow.first, xy, np.array([[0.0], [1.0], [0.0]]).repeat(xy.shape[1], 1))
 
     def each(self, pool: ThreadPoolExecutor, work: Callable[[int, int], Any], count: int, size: int) -> list[Any]:
         """`work(first, last)` for all parts of a range, in order."""
@@ -62,15 +67,15 @@ class Cutter:
             return [work(i, min(i + size, count)) for i in starts]
         return list(pool.map(lambda i: work(i, min(i + size, count)), starts))
 
-    def stage(self, number: int, stage: Stage, rows: Rows, pool: ThreadPoolExecutor) -> Rows:
+    def stage(self, number: int, stage: Stage | NarrowStage, rows: Rows, pool: ThreadPoolExecutor) -> Rows:
         """Cut by one bend; the rows of all vertices before the next."""
-        mesh, bend, n, z, scale = self.mesh, stage.bend, stage.widths[0], rows.values, rows.scale
-        off = mesh.error.max() * scale[0] + mesh.away.max() * scale[1]
+        mesh, bend, n, z, scale = self.mesh, stage.bend, stage.n, rows.values, rows.scale
+        off = mesh.error.max() * scale[0] + mesh.away.max() * scale[1] + scale[2]
         pos, neg = self.signs(number, bend, z, n, scale, pool)
         edges = self.edges(number, bend, z, n, scale, pos, neg, pool)
         faces = self.faces(number, bend, z, n, scale, edges, pool)
         found, low, high = self.next_rows(number, stage, z, n, scale, edges, faces, pool)
-        return Rows(found, low, high, bounds(stage, rows, low, high, off))
+        return Rows(found, low, high, stage.bounds(rows, low, high, off))
 
     def signs(
         self, number: int, bend: Bend, z: np.ndarray, n: int, scale: np.ndarray, pool: ThreadPoolExecutor
@@ -81,7 +86,9 @@ class Cutter:
         pos, neg = (np.zeros((len(z), words), np.uint64) for _ in range(2))
         open_ = self.each(
             pool,
-            lambda a, b: kernels.signs(z, n, bend.kinks, scale[0], scale[1], mesh.error, mesh.away, pos, neg, a, b),
+            lambda a, b: kernels.signs(
+                z, n, bend.kinks, scale[0], scale[1], scale[2], mesh.error, mesh.away, pos, neg, a, b
+            ),
             len(z),
             ROWS,
         )
@@ -102,8 +109,8 @@ class Cutter:
             seen = known
             while True:
                 found = kernels.cut_edges(
-                    a, b, mesh.ends, pos, neg, z, n, bend.kinks, scale[0], scale[1], mesh.error, mesh.xy, mesh.aside,
-                    seen,
+                    a, b, mesh.ends, pos, neg, z, n, bend.kinks, scale[0], scale[1], scale[2], mesh.error,
+                    mesh.xy, mesh.aside, seen,
                 )  # fmt: skip
                 if not len(found[-1]):
                     return found
@@ -149,8 +156,8 @@ class Cutter:
             for _ in range(100):
                 part = kernels.cut_faces(
                     0, len(numbers), numbers, mesh.ptr, mesh.vertices, mesh.edges, mesh.ends, edges.start, edges.pos,
-                    edges.neg, z, n, bend.kinks, scale[0], scale[1], mesh.error, mesh.xy, edges.u, edges.v, edges.t,
-                    seen,
+                    edges.neg, z, n, bend.kinks, scale[0], scale[1], scale[2], mesh.error,
+                    mesh.xy, edges.u, edges.v, edges.t, seen,
                 )  # fmt: skip
                 found.append([tuple(map(np.copy, arrays)) for arrays in part[:3]])  # the buffers are twice as long
                 if not len(part[4]):
@@ -208,8 +215,9 @@ class Cutter:
         return FaceCuts(wa, wb, on, wt, slack, line)
 
     def next_rows(
-        self, number: int, stage: Stage, z: Any, n: int, scale: Any, edges: EdgeCuts, faces: FaceCuts, pool: Any
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self, number: int, stage: Stage | NarrowStage, z: Any, n: int, scale: Any, edges: EdgeCuts, faces: FaceCuts,
+        pool: Any,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
         """The rows of all vertices before the next bend, and their range; also the new vertices' places and errors."""
         mesh, old, new = self.mesh, len(z), len(faces.line)
         error = np.concatenate([mesh.error, np.empty(new)])
@@ -218,17 +226,19 @@ class Cutter:
         on_edges = slice(old, old + len(edges.u))
         lerp(xy, on_edges, between, edges.t)
         lerp(xy, slice(on_edges.stop, old + new), between, faces.t)
-        loose = np.flatnonzero(np.concatenate([edges.slack, faces.slack]) > LOOSE)
+        far = FAR * np.ptp(mesh.xy, axis=0).max()
+        loose = np.flatnonzero((np.concatenate([edges.slack, faces.slack]) > LOOSE) & (mesh.away[old:] > far))
         for v in old + loose:
             *place, q = self.point(int(v))
             xy[v] = [c / q for c in place]
             mesh.away[v] = 4 * ROUNDING * abs(xy[v]).max()
-        width = sum(self.network.width(i) for i in stage.wanted)
-        check_memory((old + new) * (width * 8 + self.bits(number + 1) // 4), mesh.faces)
-        out = np.empty((old + new, width))
+        check_memory((old + new) * (stage.width * 8 + self.bits(number + 1) // 4), mesh.faces)
+        out = np.empty((old + new, stage.width))
 
         def off(a: int, b: int) -> np.ndarray:
-            return error[a:b, None] * scale[0, :n] + mesh.away[a:b, None] * scale[1, :n] if stage.pools else error[:0]
+            if not stage.pools:
+                return error[:0]
+            return error[a:b, None] * scale[0, :n] + mesh.away[a:b, None] * scale[1, :n] + scale[2, :n]
 
         def fresh(a: int, b: int) -> Range:
             rows = np.empty((b - a, z.shape[1]))
@@ -239,10 +249,10 @@ class Cutter:
             for v in loose[np.searchsorted(loose, a) : np.searchsorted(loose, b)]:
                 rows[v - a], error[old + v] = self.afresh(number, xy[old + v]), 4.0
                 rows[v - a, faces.line[v] % n] = stage.bend.kinks[faces.line[v] // n] or -0.0
-            return ranged(out[old + a : old + b], marked(stage, rows, off(old + a, old + b)))
+            return ranged(out[old + a : old + b], stage.marked(rows, off(old + a, old + b)))
 
         def known(a: int, b: int) -> Range:
-            return ranged(out[a:b], marked(stage, z[a:b], off(a, b)))
+            return ranged(out[a:b], stage.marked(z[a:b], off(a, b)))
 
         ranges = self.each(pool, fresh, new, ROWS) + self.each(pool, known, old, ROWS)
         mesh.xy, mesh.error = xy, error
@@ -251,14 +261,13 @@ class Cutter:
 
     def bits(self, number: int) -> int:
         """How many lines a bend has."""
-        bends = self.network.bends[number : number + 1]
-        return sum(step.width * len(step.bend.kinks) for step in bends)
+        return sum(stage.n * len(stage.bend.kinks) for stage in self.flow.stages[number : number + 1])
 
     def afresh(self, number: int, xy: np.ndarray) -> np.ndarray:
         """The row of a point before a bend, from the start."""
-        z = advance(self.flow.first, xy[None])
+        z = self.flow.first.advance(xy[None])
         for stage in self.flow.stages[:number]:
-            z = advance(stage, z)
+            z = stage.advance(z)
         return z[0]
 
     def point(self, v: int) -> Point:
@@ -280,7 +289,7 @@ class Cutter:
                 if u < 0:
                     self.points[v] = point_of(mesh.xy[v])
                     return self.points[v]
-                n = self.flow.stages[bend].widths[0]
+                n = self.flow.stages[bend].n
             a, b = self.point(u), self.point(w)
             at = [self.exact.kinked(p, bend, line % n, line // n) for p in (a, b)]
             self.points[v] = crossing(a, b, *at)
@@ -338,12 +347,12 @@ def ranged(place: np.ndarray, rows: np.ndarray) -> Range:
     return rows.min(0), rows.max(0)
 
 
-def first_rows(stage: Stage, values: np.ndarray, scale: np.ndarray) -> Rows:
+def first_rows(stage: Stage | NarrowFirst, values: np.ndarray, scale: np.ndarray) -> Rows:
     """The rows before the first bend of a network that is given these values, known as `scale` says."""
-    found = advance(stage, values)
+    found = stage.advance(values)
     given = Rows(values, values.min(0), values.max(0), scale)
     low, high = found.min(0), found.max(0)
-    return Rows(found, low, high, bounds(stage, given, low, high, scale[0]))
+    return Rows(found, low, high, stage.bounds(given, low, high, scale[0]))
 
 
 def check_memory(wanted: int, faces: int) -> None:

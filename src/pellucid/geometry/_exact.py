@@ -7,6 +7,8 @@ behind step i of the network is `N / (Q · 2^shift[i])`, so that sums and produc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from math import gcd
 from operator import mul
 from types import SimpleNamespace
@@ -36,6 +38,14 @@ class Exact:
                 more += bits(SimpleNamespace(kinks=step.operator.kinks))
             self.shifts.append(before + more)
         self.bend_inputs = [step.inputs[0] for step in network.bends]
+        self.pieces: dict[int, np.ndarray] = {}
+
+    def within(self, pieces: Sequence[np.ndarray]) -> Exact:
+        """The same for points where all units are known to be on these pieces, −1 being any: flat ones ask nobody."""
+        found = copy(self)
+        found.values = {}
+        found.pieces = {step.output: part for step, part in zip(self.network.bends, pieces, strict=True)}
+        return found
 
     def known(self, point: Point) -> dict[tuple[int, int], int]:
         if len(self.values) > 4096:
@@ -77,7 +87,8 @@ class Exact:
                     place -= self.network.width(i)
                 n = self.numerator(point, known, i, place) << (shift - self.shifts[i])
             case Bend() as bend:
-                n = self.bent(point, known, step.inputs[0], unit, bend, shift)
+                flat = self.flat(number, unit, bend)
+                n = self.bent(point, known, step.inputs[0], unit, bend, shift) if flat is None else flat * point[-1]
             case _:
                 i = step.inputs[0]
                 inputs, weights, bias = self.row(number, unit)
@@ -95,6 +106,14 @@ class Exact:
         if key not in known:
             known[key] = [self.numerator(point, known, number, j) for j in range(self.network.width(number))]
         return known[key]
+
+    def flat(self, number: int, unit: int, bend: Bend) -> int | None:
+        """What a bent unit is, over 2^shift, where it is known to be on a first piece that is flat."""
+        piece = self.pieces[number][unit] if self.pieces else -1
+        if piece != 0:
+            return None
+        slope, offset = (float(t[0] if t.ndim == 1 else t[0, unit]) for t in (bend.slopes, bend.offsets))
+        return None if slope else whole(offset, self.shifts[number])
 
     def bent(self, point: Point, known: Any, number: int, unit: int, bend: Bend, shift: int) -> int:
         """A bent unit. Its pieces meet exactly: of their offsets the first counts, slopes and kinks tell the others.

@@ -15,6 +15,7 @@ from ._exact import Exact, crossing, point_of
 
 if TYPE_CHECKING:
     from ._complex import Complex
+    from ._mesh import Mesh
 
 MOST = 20_000  # vertices whose exact places are worked out; their fractions may have thousands of digits
 
@@ -22,7 +23,7 @@ MOST = 20_000  # vertices whose exact places are worked out; their fractions may
 def npz(found: Complex, path: str | Path) -> Path:
     mesh, buffer = found.mesh, io.BytesIO()
     np.savez_compressed(
-        buffer, xy=mesh.xy, values=found.values, edges=mesh.ends, drawn=mesh.drawn, sides=found.sides, ptr=mesh.ptr,
+        buffer, xy=found.xy, values=found.values, edges=mesh.ends, drawn=mesh.drawn, sides=found.sides, ptr=mesh.ptr,
         face_vertices=mesh.vertices, face_edges=mesh.edges, areas=found.areas, box=np.array(found.box),
     )  # fmt: skip
     return write_bytes(Path(path), buffer.getvalue())
@@ -77,14 +78,20 @@ def certificate(found: Complex, path: str | Path) -> Path:
 
 def exact_points(found: Complex) -> list[tuple[int, ...]]:
     """Every vertex as whole numbers X, Y over Q."""
-    mesh, exact = found.mesh, Exact(found.flat)
-    points: list[tuple[int, ...]] = []
-    for v, (a, b) in enumerate(mesh.between.tolist()):
+    exact, points = Exact(found.flat), {}
+    return [exact_point(found.mesh, exact, v, points) for v in range(len(found.xy))]
+
+
+def exact_point(mesh: Mesh, exact: Exact, v: int, points: dict[int, tuple[int, ...]]) -> tuple[int, ...]:
+    """A vertex, and those it lies between, as far as they are not known."""
+    if v not in points:
+        a, b = mesh.between[v].tolist()
         if a < 0:
-            points.append(point_of(mesh.xy[v]))
-            continue
+            points[v] = point_of(mesh.xy[v])
+            return points[v]
         bend, line = mesh.cut[v].tolist()
-        n = found.flat.bends[bend].width
-        at = [exact.kinked(points[i], bend, line % n, line // n) for i in (a, b)]
-        points.append(crossing(points[a], points[b], *at))
-    return points
+        n = exact.network.bends[bend].width
+        ends = [exact_point(mesh, exact, i, points) for i in (a, b)]
+        at_a, at_b = (exact.kinked(p, bend, line % n, line // n) for p in ends)
+        points[v] = crossing(ends[0], ends[1], at_a, at_b)
+    return points[v]

@@ -55,14 +55,14 @@ def low(x):
 
 
 @njit(nogil=True, cache=True)
-def signs(z, n, kinks, scale, steep, error, away, pos, neg, first, last):
+def signs(z, n, kinks, scale, steep, still, error, away, pos, neg, first, last):
     """Fill in the bits of vertices `first … last`; give back the (vertex, line) pairs that the bound leaves open."""
     asked = np.empty((16, 2), np.int64)
     count = 0
     bound = np.empty(n)
     for v in range(first, last):
         for j in range(n):
-            bound[j] = error[v] * scale[j] + away[v] * steep[j]
+            bound[j] = error[v] * scale[j] + away[v] * steep[j] + still[j]
         for k in range(kinks.shape[0]):
             kink = kinks[k]
             extra = 4 * UNIT * abs(kink)
@@ -173,7 +173,7 @@ def parameter(za, zb, kink, ea, eb):
 
 
 @njit(nogil=True, cache=True)
-def cut_edges(first, last, ends, pos, neg, z, n, kinks, scale, steep, error, xy, aside, known):
+def cut_edges(first, last, ends, pos, neg, z, n, kinks, scale, steep, still, error, xy, aside, known):
     """Where the lines cross the edges `first … last`, in order.
 
     Gives back how many new vertices each edge has; of each vertex its line, its place t between the ends of its edge,
@@ -201,7 +201,7 @@ def cut_edges(first, last, ends, pos, neg, z, n, kinks, scale, steep, error, xy,
                     grown(same, count + 1),
                 )
                 j = k % n
-                more = aside[e] * steep[j]
+                more = aside[e] * steep[j] + still[j]
                 t, err = parameter(
                     z[u, j], z[v, j], kinks[k // n], error[u] * scale[j] + more, error[v] * scale[j] + more
                 )
@@ -278,7 +278,28 @@ def triangle(first, last, fv, xy):
 
 @njit(nogil=True, cache=True)
 def cut_faces(
-    first, last, faces, ptr, fv, fe, ends, start_of, pos, neg, z, n, kinks, scale, steep, error, xy, nu, nv, nt, known
+    first,
+    last,
+    faces,
+    ptr,
+    fv,
+    fe,
+    ends,
+    start_of,
+    pos,
+    neg,
+    z,
+    n,
+    kinks,
+    scale,
+    steep,
+    still,
+    error,
+    xy,
+    nu,
+    nv,
+    nt,
+    known,
 ):
     """Cut the faces `faces[first … last]` by all lines that cross them.
 
@@ -360,7 +381,7 @@ def cut_faces(
         for j in range(c):
             # A line is where its function is 0, and that is known to `scale`: so it lies within that over its slope.
             unit = lines[j] % n
-            off = (worst + 1) * scale[unit] + 2 * UNIT * abs(kinks[lines[j] // n])
+            off = (worst + 1) * scale[unit] + still[unit] + 2 * UNIT * abs(kinks[lines[j] // n])
             d1, d2 = z[p1, unit] - z[p0, unit], z[p2, unit] - z[p0, unit]
             slope = np.hypot(d1 / across, (d2 - along * d1) / height)
             unsure = 2 * off / across + 4 * off / height
@@ -485,7 +506,7 @@ def cut_faces(
                     unit, kink = lines[k] % n, kinks[lines[k] // n]
                     za = value(z, old, nu, nv, nt, left, unit)
                     zb = value(z, old, nu, nv, nt, right, unit)
-                    more = aside[j] * rise[k] + (worst + 1) * scale[unit]
+                    more = aside[j] * rise[k] + (worst + 1) * scale[unit] + still[unit]
                     t, err = parameter(za, zb, kink, more, more)
                     if count == 0:
                         order[0], ts[0], es[0], same[0] = lines[k], t, err, False

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _mesh_kernels as kernels
 from ._network import Network
+
+if TYPE_CHECKING:
+    from ._join import Patterns
 
 
 @dataclass
@@ -39,10 +42,17 @@ class Mesh:
     above: list[np.ndarray] = field(default_factory=list)
     signs: int = 0
     exact: int = 0
+    patterns: Patterns | None = None
+    hidden: int = 0
 
     @property
     def faces(self) -> int:
         return len(self.ptr) - 1
+
+    @property
+    def corners(self) -> int:
+        """How many vertices are corners of faces: the first ones."""
+        return len(self.xy) - self.hidden
 
     def sides(self) -> np.ndarray:
         """The faces left and right of every edge, −1 where there is none."""
@@ -62,12 +72,13 @@ class Mesh:
     def pieces(self, network: Network, faces: np.ndarray) -> list[np.ndarray]:
         """Of every bend the pieces that its units are on in these faces, (faces, units)."""
         found, at = [], np.asarray(faces)
-        for step, parents, above in reversed(list(zip(network.bends, self.parents, self.above, strict=False))):
+        later = network.bends[self.patterns.depth if self.patterns else 0 :]
+        for step, parents, above in reversed(list(zip(later, self.parents, self.above, strict=False))):
             kinks = len(step.bend.kinks)
             bits = np.unpackbits(above[at].view(np.uint8), axis=1, count=step.width * kinks, bitorder="little")
             found.append(bits.reshape(len(at), kinks, step.width).sum(1, dtype=np.int8))
             at = parents[at]
-        return found[::-1]
+        return [*(self.patterns.pieces(at) if self.patterns else []), *found[::-1]]
 
     def locate(self, points: np.ndarray, box: Any) -> np.ndarray:
         """The face that holds each point, −1 outside the box."""
@@ -82,7 +93,7 @@ class Mesh:
 
     def copy(self) -> Mesh:
         """Another mesh of the same arrays, to be cut further; cutting makes new arrays."""
-        return replace(self, parents=list(self.parents), above=list(self.above))
+        return replace(self, parents=list(self.parents), above=list(self.above), hidden=0)
 
 
 def polygon(corners: np.ndarray) -> Mesh:
@@ -95,6 +106,12 @@ def polygon(corners: np.ndarray) -> Mesh:
         np.array(corners, float), np.ones(n), np.zeros(n), none, none.copy(), ends, drawn, np.zeros(n),
         np.array([0, n]), numbers, numbers.copy(),
     )  # fmt: skip
+
+
+def rectangle(box: Any) -> Mesh:
+    """One face: a rectangle with the sides (low, high) along both axes."""
+    (x0, x1), (y0, y1) = box
+    return polygon(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]))
 
 
 def short(numbers: np.ndarray) -> np.ndarray:

@@ -16,15 +16,22 @@ from ._network import Network
 class Plane:
     """The points `origin + s · directions[0] + t · directions[1]`; `marks` are points on it that have a name.
 
-    Shapes: origin (n_in,); directions (2, n_in); marks: (s, t) by name.
+    Of a plane through three points `sides` leads from the first to the others, and `[s, t] turn` are the coordinates
+    along these: where two pictures are 0 at a place, so is the third side of their triangle, without rounding.
+
+    Shapes: origin (n_in,); directions and sides (2, n_in); turn (2, 2); marks: (s, t) by name.
     """
 
     origin: np.ndarray
     directions: np.ndarray
     marks: dict[str, tuple[float, float]]
+    sides: np.ndarray | None = None
+    turn: np.ndarray | None = None
 
     def points(self, at: np.ndarray) -> np.ndarray:
         """The points of the input space at these coordinates (..., 2)."""
+        if self.sides is not None and self.turn is not None:
+            return self.origin + np.asarray(at, float) @ self.turn @ self.sides
         return self.origin + np.asarray(at, float) @ self.directions
 
     def coordinates(self, points: np.ndarray) -> np.ndarray:
@@ -46,7 +53,9 @@ def plane_through(points: np.ndarray) -> Plane:
     apart = np.linalg.norm(across)
     if not length or not apart > 1e-9 * max(length, np.linalg.norm(other)):
         raise GeometryError("The three points lie on a line, so there is no one plane through them: move one of them.")
-    plane = Plane(a, np.stack([first, across / apart]), {})
+    beside = float(other @ first)
+    turn = np.array([[1 / length, 0.0], [-beside / (length * apart), 1 / apart]])
+    plane = Plane(a, np.stack([first, across / apart]), {}, np.stack([along, other]), turn)
     names = {f"point {i + 1}": tuple(p) for i, p in enumerate(plane.coordinates(np.stack([a, b, c])).tolist())}
     return replace(plane, marks=names)
 
@@ -65,9 +74,11 @@ def principal_plane(x: np.ndarray) -> Plane:
 
 def on_plane(network: Network, plane: Plane) -> Network:
     """The network as a function of the two coordinates of a plane."""
-    first = Windows(np.zeros((1, 1), int), plane.directions[None], plane.origin)
-    start = Step(first, (0,), 1, network.n_in, "", network.shape)
-    return joined(Network((2,), (start,), Value(1, network.shape), ""), network)
+    turns = [] if plane.turn is None else [Windows(np.zeros((1, 1), int), plane.turn[None], np.zeros(2))]
+    spans = plane.directions if plane.sides is None else plane.sides
+    turns.append(Windows(np.zeros((1, 1), int), spans[None], plane.origin))
+    steps = tuple(Step(turn, (i,), i + 1, turn.width, "", (turn.width,)) for i, turn in enumerate(turns))
+    return joined(Network((2,), steps, Value(len(steps), network.shape), ""), network)
 
 
 def joined(first: Network, second: Network) -> Network:

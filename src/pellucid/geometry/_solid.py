@@ -12,7 +12,7 @@ from ..errors import GeometryError
 from . import _solid_kernels
 from ._enclosure import Cells, Known, advanced, enclosed
 from ._exact import Exact, Point, crossing, point_of
-from ._flow import Flow, Stage, advance, taken_apart
+from ._flow import Flow, Stage
 from ._network import Network
 
 kernels: Any = _solid_kernels
@@ -41,7 +41,7 @@ class Solid:
         self.known = 1
         self.box(low, high)
         most = np.maximum(abs(low), abs(high))
-        self.z = advance(self.flow.first, self.xyz)
+        self.z = self.flow.first.advance(self.xyz)
         self.extent = float((high - low).max())
         self.scale = rounding(self.flow.first, np.zeros(3), most)
 
@@ -107,7 +107,7 @@ class Solid:
         self.fhome, self.home = kernels.homes(
             self.cstart, self.csize, self.cpool, self.nc, self.start, self.size, self.pool, self.nf, self.m
         )
-        z, self.z = self.z, advance(stage, self.z)
+        z, self.z = self.z, stage.advance(self.z)
         self.scale = rounding(stage, self.scale, abs(z).max(0))
 
     def table(self, held: tuple[int, ...], units: Any = slice(None)) -> None:
@@ -194,9 +194,9 @@ class Solid:
         for v in (old + np.flatnonzero(~(self.error[old : self.nv] <= LOOSE * self.extent))).tolist():
             *place, q = self.point(int(self.ids[v]))
             self.xyz[v] = [c / q for c in place]
-            z = advance(self.flow.first, self.xyz[v][None])
+            z = self.flow.first.advance(self.xyz[v][None])
             for stage in self.flow.stages[: self.number]:
-                z = advance(stage, z)
+                z = stage.advance(z)
             self.z[v] = z[0, self.output] if self.number == len(self.flow.stages) else z[0]
             self.z[v, line % self.n] = self.kinks[line // self.n]
             self.error[v] = 2.0**-51 * abs(self.xyz[v]).max()
@@ -324,8 +324,8 @@ def rounding(stage: Stage, unit: np.ndarray, most: np.ndarray) -> np.ndarray:
 
     An operator hands errors on and adds its own rounding, `(terms + 2) u (Σ |w| |x| + |b|)`; twice that, for safety.
     """
-    errors: dict[int, Any] = taken_apart(stage, unit[None])
-    sizes: dict[int, Any] = taken_apart(stage, most[None])
+    errors: dict[int, Any] = stage.taken_apart(unit[None])
+    sizes: dict[int, Any] = stage.taken_apart(most[None])
     for step in stage.steps:
         given, large = [errors[k] for k in step.inputs], [sizes[k] for k in step.inputs]
         match step.operator:

@@ -8,10 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+Report = Callable[[int, int, int], None]  # so many bends, or per cent of the area, of how many; the faces so far
+
 
 @contextmanager
-def telling(show: bool | None) -> Iterator[Callable[[int, int, int], None] | None]:
-    """What to call before each bend; `show` None is a bar on a terminal, True lines everywhere, False nothing."""
+def telling(show: bool | None, in_tiles: bool = False) -> Iterator[Report | None]:
+    """What to call before each bend, or where it is done `in_tiles`, after each tile.
+
+    `show` None is a bar on a terminal, True lines everywhere, False nothing.
+    """
     if show is None and not sys.stderr.isatty():
         show = False
     if show is False:
@@ -20,17 +25,32 @@ def telling(show: bool | None) -> Iterator[Callable[[int, int, int], None] | Non
     if first_time():
         print("Compiling the geometry, once: about half a minute.", file=sys.stderr)
     if show:
-        yield lambda bend, bends, faces: print(f"bend {bend + 1} of {bends}: {faces:,} regions", file=sys.stderr)
+        yield lines(in_tiles)
         return
     from tqdm.auto import tqdm
 
-    with tqdm(unit=" bends", leave=False, file=sys.stderr, dynamic_ncols=True) as bar:
+    unit = "% of the area" if in_tiles else " bends"
+    with tqdm(unit=unit, leave=False, file=sys.stderr, dynamic_ncols=True) as bar:
 
-        def report(bend: int, bends: int, faces: int) -> None:
-            bar.total, bar.n = bends, bend
+        def report(done: int, of: int, faces: int) -> None:
+            bar.total, bar.n = of, done
             bar.set_postfix_str(f"{faces:,} regions")
 
         yield report
+
+
+def lines(in_tiles: bool) -> Report:
+    """A line for every bend, or for every per cent."""
+    told = -1
+
+    def report(done: int, of: int, faces: int) -> None:
+        nonlocal told
+        if done != told:
+            told = done
+            where = f"{done} % of the area" if in_tiles else f"bend {done + 1} of {of}"
+            print(f"{where}: {faces:,} regions", file=sys.stderr)
+
+    return report
 
 
 def first_time() -> bool:
