@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -232,26 +233,74 @@ def surface(folder: Path, threads: int, rounds: int) -> list[str]:
 
 
 def slices(folder: Path, threads: int, rounds: int) -> list[str]:
-    """A part of the plane through three real digits, a trained convnet with max pooling."""
+    """The plane through three real digits, a trained convnet with max pooling: parts of it, and all that they span.
+
+    Of what takes longer than a minute the row says how far it came.
+    """
     import numpy as np
 
     import pellucid as pl
-    from pellucid.geometry import slice_of
 
     data = np.load(folder / "images" / "mnist10k.npz")
     x, y = np.float32(data["x"][..., None] / 255), data["y"]
-    run = pl.fit([32, 64], (x[:8000], y[:8000]), epochs=2, validation=None, progress=False)
-    lines = table(["side of the part", "kinks", "regions", "after each bend", "exact decisions", "seconds"])
-    for side in (0.02, 0.05):
-        middle = np.array([5.284, 2.4])
-        part = [(float(m - side / 2), float(m + side / 2)) for m in middle]
-        began = time.perf_counter()
-        found = slice_of(run.net, x[:3], box=part, threads=threads)
-        taken = time.perf_counter() - began
-        after = " · ".join(f"{n:,}" for n in found.counts)
-        lines.append(f"| {side} | {found.kinks:,} | {found.count:,} | {after} | {found.exact:,} | {taken:.1f} |")
+    run = pl.fit([64, 64], (x[:8000], y[:8000]), epochs=2, validation=None, progress=False)
+    lines = table(
+        ["where", "kinks", "regions", "after each bend", "exact decisions", "wall s", "processor s", "peak, MiB"]
+    )
+    middle = (5.284, 2.4)
+    sides = {side: [(m - side / 2, m + side / 2) for m in middle] for side in (0.02, 0.05, 0.5, 1.0, 2.0)}
+    cases = [(f"a square of side {side} between three digits", x[:3], {"box": box}) for side, box in sides.items()]
+    cases.append(("all between three ones near each other", x[near(x, y, 1)], {"margin": 0.0}))
+    cases.append(("all between three ones near each other, and a quarter around", x[near(x, y, 1)], {}))
+    cases.append(("all between three digits, and a quarter around", x[:3], {}))
+    for name, points, options in cases:
+        lines.append(f"| {name} | {sliced(run.net, points, options, threads)} |")
         print(lines[-1], flush=True)
     return lines
+
+
+def near(x: Any, y: Any, digit: int) -> Any:
+    """The first picture of a digit, and the two of it that are nearest to that."""
+    import numpy as np
+
+    rows = np.flatnonzero(y == digit)
+    apart = ((x[rows] - x[rows[0]]) ** 2).sum((1, 2, 3))
+    return rows[np.argsort(apart)[:3]]
+
+
+class Enough(Exception):
+    pass
+
+
+def sliced(net: Any, points: Any, options: Any, threads: int, seconds: float = 60) -> str:
+    """A slice with its time and memory; how far it came, where it takes more than these seconds."""
+    from unittest.mock import patch
+
+    from measuring import peak
+
+    from pellucid.geometry import _complex, slice_of
+
+    began, spent, far = time.perf_counter(), time.process_time(), (0, 0)
+
+    def report(done: int, of: int, faces: int) -> None:
+        nonlocal far
+        far = done, faces
+        if time.perf_counter() - began > seconds:
+            raise Enough
+
+    @contextmanager
+    def telling(*_: Any) -> Any:
+        yield report
+
+    try:
+        with patch.object(_complex, "telling", telling):
+            found = slice_of(net, points, threads=threads, limit=10**9, **options)
+        after = " · ".join(f"{n:,}" for n in found.counts)
+        told = [f"{found.kinks:,}", f"{found.count:,}", after, f"{found.exact:,}"]
+    except Enough:
+        told = ["", f"{far[1]:,}", f"{far[0]} % of the area", ""]
+    taken = f"{time.perf_counter() - began:.1f}", f"{time.process_time() - spent:.1f}"
+    return " | ".join([*told, *taken, f"{peak():,.0f}"])
 
 
 PARTS = {"plane": plane, "growth": growth, "box": box, "answers": answers, "surface": surface, "slices": slices}

@@ -162,31 +162,30 @@ class Forms:
         self.network, self.numbers, self.pieces = network, numbers, pieces
         self.known: dict[tuple[int, int], Form] = {}
 
+    def given(self, bend: int, unit: int) -> Form:
+        """What a unit is given before its bend."""
+        return self.of(self.network.bends[bend].inputs[0], unit)
+
     def zero(self, bend: int, unit: int) -> bool:
         """Whether what a bend is given is 0 there."""
-        return self.of(self.network.bends[bend].inputs[0], unit) == ZERO
+        return self.given(bend, unit) == ZERO
 
     def side(self, bend: int, unit: int) -> int:
-        """1 where what a bend is given is never below 0 there, −1 where never above, 0 where that is not known."""
-        form = self.of(self.network.bends[bend].inputs[0], unit)
-        if not isinstance(form, tuple) or form[0] != "sum" or len(form) != 3:
-            return 0
-        (less, minus), (more, plus) = form[1:]
-        if (minus, plus) != (-1, 1):
-            return 0
-        less, more = largest_of(less), largest_of(more)
+        """1 where what a bend is given is never below 0, −1 where it is never above, 0 where that is not known."""
+        form = self.given(bend, unit)
+        parts = apart(form)
+        if parts is None:
+            return -int(never_above(form))
+        less, more = map(largest_of, parts)
         return -1 if more <= less else int(less <= more)
 
     def compares(self, other: tuple[int, int], bend: int, unit: int) -> int:
         """Where a unit is given `max(a, b) − a`: 1 if another one is given b − a, −1 if it is given a − b, else 0."""
-        one, two = (self.of(self.network.bends[b].inputs[0], u) for b, u in (other, (bend, unit)))
-        if not all(isinstance(form, tuple) and form[0] == "sum" and len(form) == 3 for form in (one, two)):
+        one, two = apart(self.given(*other)), apart(self.given(bend, unit))
+        if one is None or two is None:
             return 0
-        minus, plus = (largest_of(form) for form, _ in one[1:])
-        less, more = (largest_of(form) for form, _ in two[1:])
-        if [weight for _, weight in (*one[1:], *two[1:])] != [-1, 1, -1, 1] or minus | plus != more:
-            return 0
-        return int(minus == less) - int(plus == less)
+        (minus, plus), (less, more) = map(largest_of, one), map(largest_of, two)
+        return int(minus == less) - int(plus == less) if minus | plus == more else 0
 
     def of(self, number: int, unit: int) -> Form:
         key = number, unit
@@ -213,6 +212,8 @@ class Forms:
         slopes, offsets = ((t if t.ndim == 1 else t[:, unit]).tolist() for t in (bend.slopes, bend.offsets))
         if piece >= 0 and offsets[piece] == 0 and slopes[piece] in (0, 1):
             return given if slopes[piece] else ZERO
+        if slopes[0] == 0 and not offsets[0] and bend.kinks[0] == 0 and never_above(given):
+            return ZERO
         return "bend", tuple(slopes), tuple(offsets), tuple(bend.kinks.tolist()), piece, given
 
 
@@ -237,16 +238,31 @@ def total(forms: list[Form]) -> Form:
         return forms[0]
     if len(forms) == 2:
         for one, other in (forms, forms[::-1]):
-            if isinstance(other, tuple) and other[0] == "sum" and len(other) == 3 and other[1] == (one, -1):
-                form, weight = other[2]
-                if weight == 1:
-                    return form
-            bent: Any = other
-            if isinstance(other, tuple) and bent[:5] == RELU and bent[5][0] == "sum" and bent[5][1] == (one, -1):
-                form, weight = bent[5][2]
-                if weight == 1:
-                    return "largest", largest_of(one) | largest_of(form)
+            less, more = apart(other) or (None, None)
+            if less == one:
+                return more
+            less, more = (isinstance(other, tuple) and other[:5] == RELU and apart(other[5])) or (None, None)
+            if less == one:
+                return "largest", largest_of(one) | largest_of(more)
     return "total", *forms
+
+
+def apart(form: Form) -> tuple[Form, Form] | None:
+    """Of a difference what is taken away, and from what; None of other forms."""
+    if not isinstance(form, tuple) or form[0] != "sum" or [weight for _, weight in form[1:]] != [-1, 1]:
+        return None
+    return form[1][0], form[2][0]
+
+
+def never_above(form: Form) -> bool:
+    """Whether a form is a bent ReLU taken away from nothing."""
+    return (
+        isinstance(form, tuple)
+        and form[0] == "sum"
+        and len(form) == 2
+        and form[1][1] == -1
+        and (isinstance(form[1][0], tuple) and form[1][0][:5] == RELU)
+    )
 
 
 RELU = ("bend", (0.0, 1.0), (0.0, 0.0), (0.0,), -1)

@@ -17,7 +17,8 @@ from . import _kernels as kernels
 from ._exact import Exact, Point, crossing, point_of
 from ._flow import Flow, Rows, Stage
 from ._mesh import Mesh, short
-from ._narrow_flow import NarrowFirst, NarrowFlow, NarrowStage, Original
+from ._narrow_flow import NarrowFirst, NarrowFlow, NarrowStage
+from ._original import Original
 
 LOOSE = 1e-3  # a vertex whose place on its segment is no better known than this is placed by exact arithmetic,
 FAR = 1e-5  # unless it is off by less than this part of the whole
@@ -93,7 +94,11 @@ class Cutter:
             ROWS,
         )
         mesh.signs += len(z) * n * len(bend.kinks)
-        for v, line in np.concatenate(open_).tolist():
+        asked = np.concatenate(open_)
+        if isinstance(self.exact, Original) and bend.kinks.tolist() == [0] and len(asked):
+            at = asked[:, 0]
+            asked = asked[~self.exact.zeros(mesh.xy[at], mesh.away[at], number, asked[:, 1])]
+        for v, line in asked.tolist():
             sign = self.exact.sign(self.point(v), number, line % n, line // n)
             mesh.exact += 1
             if sign:

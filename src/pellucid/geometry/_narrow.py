@@ -16,6 +16,8 @@ from ..affine import ROUNDING, Bend
 from ._lines import Led
 from ._tile_bounds import Bent, Box, Enclosed, Middle, Range, bent, some
 
+FEW = 6  # units that the largest of a few is made of
+
 
 @dataclass(frozen=True, eq=False)
 class Narrow:
@@ -90,6 +92,14 @@ class Narrow:
                 z = part[unit, column] * self.affine[:, at]
                 less = abs(self.affine[:, start + column] + z).max() <= 1e-9 * abs(z).max()
                 yield column, (e, unit), bool(less and self.free[at])
+
+    def few(self, b: int) -> np.ndarray:
+        """The columns of a bend to which a few units that are left add something, as where the largest is taken."""
+        start, stop = self.starts[b : b + 2]
+        found = np.zeros(stop - start, int)
+        for mix, first in zip(self.mixes[:b], self.starts[1:], strict=False):
+            found += (mix[:, start - first : stop - first] != 0).sum(0)
+        return (found > 0) & (found <= FEW)
 
     @cached_property
     def free(self) -> np.ndarray:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from threading import Lock
 
 import numpy as np
 
 from ..affine import ROUNDING, Bend
-from ._exact import Exact, Point
 from ._flow import Rows, is_zero
-from ._lines import Line
 from ._narrow import Narrow
 
 
@@ -125,29 +121,3 @@ class NarrowFlow:
             stop = int(narrow.starts[b + 1])
             pure = np.flatnonzero(zero[stop:])
             self.stages.append(NarrowStage(narrow.bends[b], len(narrow.left[b]), narrow.mixes[b], pure))
-
-
-class Original:
-    """Exact arithmetic of the network itself for the units that are left; one thread at a time.
-
-    Of units that are 0 on all of a line nothing is to be worked out there.
-    """
-
-    def __init__(self, exact: Exact, lock: Lock, lines: Sequence[Line], narrow: Narrow, bends: list[int]):
-        self.exact, self.lock, self.lines = exact, lock, lines
-        self.units = [(b, narrow.left[b].tolist()) for b in bends]
-
-    def kinked(self, point: Point, stage: int, unit: int, kink: int) -> tuple[int, int]:
-        """How far a unit is above one of its kinks, as a numerator and a denominator above 0."""
-        bend, units = self.units[stage]
-        number = units[unit]
-        with self.lock:
-            if self.exact.network.bends[bend].bend.kinks[kink] == 0:
-                for line in self.lines:
-                    if line.zero[bend][number] and line.has(point):
-                        return 0, 1
-            return self.exact.kinked(point, bend, number, kink)
-
-    def sign(self, point: Point, stage: int, unit: int, kink: int) -> int:
-        n, _ = self.kinked(point, stage, unit, kink)
-        return (n > 0) - (n < 0)

@@ -13,7 +13,8 @@ from ._exact import Exact
 from ._flow import Rows
 from ._mesh import Mesh, rectangle, short
 from ._narrow import Narrow
-from ._narrow_flow import NarrowFlow, Original
+from ._narrow_flow import NarrowFlow
+from ._original import Original
 from ._tile_bounds import Box
 from ._whole import Whole
 
@@ -110,10 +111,8 @@ def cut_tile(whole: Whole, exact: Exact, lock: Lock, narrow: Narrow, depth: int)
     flow.stages = [stage for stage, bend in zip(flow.stages, flow.bends, strict=True) if bend < depth]
     bends = flow.bends[: len(flow.stages)]
     mesh = rectangle(narrow.box)
-    here = exact.within(whole.known(narrow, [np.full(len(units), -1) for units in narrow.left]))
-    rows = Cutter(
-        flow, Original(here, lock, whole.crossed(narrow.box), narrow, bends), mesh, 1, np.iinfo(np.int64).max
-    ).run()
+    original = Original(whole, exact, lock, narrow, bends)
+    rows = Cutter(flow, original, mesh, 1, np.iinfo(np.int64).max).run()
     if depth < len(network.bends):
         rows = Rows(np.zeros((len(mesh.xy), 0)), np.zeros(0), np.zeros(0), np.zeros((3, 0)))
     widths = [step.width for step in network.bends]

@@ -171,16 +171,19 @@ class Whole:
         if bend.kinks.tolist() != [0]:
             return found
         here = some(bend, units)
+        for i in np.flatnonzero(part.open & narrow.few(b)).tolist():
+            if forms.side(b, int(units[i])) < 0:
+                part.on(here, i, 0)
         for i, (e, leader), less in narrow.hanging(b):
             unit, other = int(units[i]), (e, int(narrow.left[e][leader]))
             side = forms.side(b, unit) if part.open[i] else 0
-            if side < 0:
-                part.on(here, i, 0)
             if side <= 0:
                 continue
             same = forms.compares(other, b, unit)
             lines = self.crossed(narrow.box) if less else []
-            if same > 0 or less and (same < 0 or any(line.zero[b][unit] and line.zero[e][other[1]] for line in lines)):
+            if same > 0 or (
+                less and (same < 0 or any(line.zero[b][unit] and line.zero[e][other[1]] for line in lines))
+            ):
                 part.on(here, i, 1)
                 found.append(Led(b, units[[i]], other, np.array([[0], [1]] if same > 0 else [[1], [0]], np.int8)))
         return found
