@@ -12,6 +12,7 @@ from pellucid.errors import GeometryError
 from pellucid.geometry import _complex, _tiles, complex_of, lowered, slice_of, verify
 from pellucid.geometry._alike import ZERO, numbering
 from pellucid.geometry._join import Joining
+from pellucid.geometry._lines import lines_of
 from pellucid.geometry._plane import on_plane, plane_through
 from pellucid.geometry._tile import Side
 from pellucid.geometry._whole import Whole
@@ -315,3 +316,27 @@ def test_a_narrowed_network_is_the_network_where_it_was_narrowed_to(seed, halvin
     for pieces, true in zip(known, network.pieces(points), strict=True):
         sure = pieces >= 0
         assert (true[:, sure] == pieces[sure]).all()
+
+
+def test_what_sees_one_picture_alone_is_a_multiple_of_one_unit_beside_the_side_of_the_other_two():
+    three = pictures(0)
+    plane = plane_through(three.reshape(3, -1))
+    network = on_plane(lowered(pooling_net(0), (6, 6, 1)), plane)
+    lines = lines_of(network, plane)
+    whole, corners = Whole(network, lines), plane.coordinates(three.reshape(3, -1))
+    led = 0
+    for line in lines:
+        a, b = -line.g[0] * line.g[1:] / (line.g[1:] ** 2).sum(), np.array([-line.g[2], line.g[1]])
+        on_line = a + np.linspace(-3, 3, 20)[:, None] * b / np.linalg.norm(b)
+        values = values_of(network, on_line)
+        for step, zero in zip(network.bends, line.zero, strict=True):
+            np.testing.assert_allclose(values[step.inputs[0]][:, zero], 0, atol=1e-12)
+        middle = a + (corners.mean(0) - a) @ b / (b @ b) * b
+        looked = whole.look(tuple((float(m - 0.05), float(m + 0.05)) for m in middle))
+        points = middle + np.random.default_rng(0).uniform(-0.05, 0.05, (50, 2))
+        pieces = network.pieces(points)
+        for group in looked.led:
+            leads = pieces[group.leader[0]][:, group.leader[1]]
+            assert (pieces[group.bend][:, group.units] == group.pieces[leads]).all()
+            led += len(group.units)
+    assert led > 0

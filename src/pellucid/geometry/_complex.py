@@ -30,7 +30,8 @@ from ._tiles import Tiles
 Box = Sequence[Sequence[float]]
 LIMIT = 5_000_000
 LARGE = 2_000  # kinks: a network with more is cut in tiles, in which most of them cannot be crossed
-CHECKED = 1000  # faces whose middle is compared with the network
+CHECKED = 500  # faces whose middle is compared with the network,
+WORK = 2**24  # but no more than so many kinks are computed for it
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class Complex(Record):
     neighbours on it.
 
     `complete` is False where there were more than the limit: then the faces are the regions of the first bends alone.
-    `residual` is the largest difference from the network's own float64 outputs in the middle of up to 1,000 faces,
+    `residual` is the largest difference from the network's own float64 outputs in the middle of up to 500 faces,
     relative to the largest output; `euler` is V − E + F, 1 for a rectangle; `area_error` is how far the areas' sum is
     from the rectangle's, relative to it.
 
@@ -361,7 +362,8 @@ def in_one(flat: Network, box: Any, limit: int, threads: int, report: Any) -> tu
 
 def difference(found: Complex) -> float:
     """How far the map of faces, at their middle, is from the network's own output."""
-    some = np.random.default_rng(0).permutation(found.count)[:CHECKED]
+    count = min(CHECKED, max(WORK // max(found.kinks, 1), 100))
+    some = np.random.default_rng(0).permutation(found.count)[:count]
     wanted = found.flat(found.centres[some])
     got = found.mesh.mean_of(found.values)[some]
     return float(abs(got - wanted).max() / max(abs(found.values).max(), 1e-300))

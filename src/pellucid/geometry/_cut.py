@@ -26,6 +26,10 @@ ROWS, FACES, EDGES = 2048, 1024, 8192  # how many of each are worked on at a tim
 Report = Callable[[int, int, int], None]  # bend, of how many, faces so far
 
 
+class FlatLeader(Exception):
+    """A unit that was not to be is 0 on a whole face."""
+
+
 class Cutter:
     """Cuts a mesh by the bends of a network, stage by stage; the mesh's coordinates are the network's input."""
 
@@ -36,6 +40,7 @@ class Cutter:
         self.flow, self.exact, self.mesh = flow, exact, mesh
         self.threads, self.most, self.report = threads, most, report
         self.points: dict[int, Point] = {}
+        self.watched: dict[int, list[int]] = {}  # of some bends lines that must not be 0 on a whole face
         self.one_at_a_time = Lock()
         self.done = 0
 
@@ -73,6 +78,10 @@ class Cutter:
         mesh, bend, n, z, scale = self.mesh, stage.bend, stage.n, rows.values, rows.scale
         off = mesh.error.max() * scale[0] + mesh.away.max() * scale[1] + scale[2]
         pos, neg = self.signs(number, bend, z, n, scale, pool)
+        for line in self.watched.get(number, []):
+            beside = ((pos | neg)[:, line >> 6] >> np.uint64(line & 63) & np.uint64(1))[mesh.vertices]
+            if not np.bitwise_or.reduceat(beside, mesh.ptr[:-1]).all():
+                raise FlatLeader
         edges = self.edges(number, bend, z, n, scale, pos, neg, pool)
         faces = self.faces(number, bend, z, n, scale, edges, pool)
         found, low, high = self.next_rows(number, stage, z, n, scale, edges, faces, pool)
@@ -96,8 +105,9 @@ class Cutter:
         mesh.signs += len(z) * n * len(bend.kinks)
         asked = np.concatenate(open_)
         if isinstance(self.exact, Original) and bend.kinks.tolist() == [0] and len(asked):
-            at = asked[:, 0]
-            asked = asked[~self.exact.zeros(mesh.xy[at], mesh.away[at], number, asked[:, 1])]
+            at, units = asked.T
+            zero = self.exact.zeros(mesh.xy[at], mesh.away[at], number, units, lambda i: self.point(int(at[i])))
+            asked = asked[~zero]
         for v, line in asked.tolist():
             sign = self.exact.sign(self.point(v), number, line % n, line // n)
             mesh.exact += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from functools import cached_property
 from math import gcd
 from operator import mul
 from types import SimpleNamespace
@@ -25,26 +26,33 @@ Point = tuple[int, ...]  # numerators of the coordinates, then the denominator t
 class Exact:
     """What a network makes of rational points; every unit is computed when it is asked for, once for each point."""
 
-    def __init__(self, network: Network):
+    def __init__(self, network: Network, numbers: Sequence[np.ndarray] | None = None):
+        """`numbers` (units,) of every value are equal for units that are the same: those are computed once."""
         self.network = network
-        self.shifts = [0]
+        self.same = [firsts(of).tolist() for of in numbers or ()]
         self.rows: dict[tuple[int, int], Any] = {}
         self.values: dict[Point, dict[tuple[int, int], int]] = {}
         self.asked = 0
-        for step in network.steps:
-            before = max(self.shifts[number] for number in step.inputs)
+        self.bend_inputs = [step.inputs[0] for step in network.bends]
+        self.pieces: dict[int, list[int]] = {}
+
+    @cached_property
+    def shifts(self) -> list[int]:
+        """Of every value the power of two by which it is a whole number, beside the point's denominator."""
+        found = [0]
+        for step in self.network.steps:
+            before = max(found[number] for number in step.inputs)
             more = 0 if isinstance(step.operator, Add | Join) else bits(step.operator)
             if isinstance(step.operator, Bend):
                 more += bits(SimpleNamespace(kinks=step.operator.kinks))
-            self.shifts.append(before + more)
-        self.bend_inputs = [step.inputs[0] for step in network.bends]
-        self.pieces: dict[int, np.ndarray] = {}
+            found.append(before + more)
+        return found
 
     def within(self, pieces: Sequence[np.ndarray]) -> Exact:
         """The same for points where all units are known to be on these pieces, −1 being any: flat ones ask nobody."""
         found = copy(self)
-        found.values = {}
-        found.pieces = {step.output: part for step, part in zip(self.network.bends, pieces, strict=True)}
+        found.values, found.shifts = {}, self.shifts
+        found.pieces = {step.output: part.tolist() for step, part in zip(self.network.bends, pieces, strict=True)}
         return found
 
     def known(self, point: Point) -> dict[tuple[int, int], int]:
@@ -72,6 +80,8 @@ class Exact:
         """The numerator of a unit over `Q · 2^shift`."""
         if number == 0:
             return point[unit]
+        if self.same:
+            unit = self.same[number][unit]
         if (number, unit) in known:
             return known[number, unit]
         step = self.network.steps[number - 1]
@@ -142,10 +152,25 @@ class Exact:
             operator: Any = step.operator
             inputs, weights, bias = operator.row(unit)
             here = np.ones(len(weights), bool) if len(weights) == self.network.width(step.inputs[0]) else weights != 0
-            self.rows[number, unit] = (
-                inputs[here].tolist(), [whole(w, scale) for w in weights[here].tolist()], whole(bias, scale)
-            )  # fmt: skip
+            inputs, wholes = inputs[here].tolist(), [whole(w, scale) for w in weights[here].tolist()]
+            if self.same:
+                inputs, wholes = gathered([self.same[step.inputs[0]][i] for i in inputs], wholes)
+            self.rows[number, unit] = inputs, wholes, whole(bias, scale)
         return self.rows[number, unit]
+
+
+def firsts(numbers: np.ndarray) -> np.ndarray:
+    """For every number where it comes first."""
+    _, first, place = np.unique(numbers, return_index=True, return_inverse=True)
+    return first[place.reshape(-1)]
+
+
+def gathered(inputs: list[int], weights: list[int]) -> tuple[list[int], list[int]]:
+    """Inputs once each, with the sum of their weights."""
+    found: dict[int, int] = {}
+    for i, weight in zip(inputs, weights, strict=True):
+        found[i] = found.get(i, 0) + weight
+    return list(found), list(found.values())
 
 
 def bits(operator: Any) -> int:

@@ -8,6 +8,7 @@ from floats.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, reduce
@@ -163,13 +164,23 @@ class Crossing:
 class Led(NamedTuple):
     """Units of a bend that are on a known piece on either side of the line where their leader bends.
 
-    `pieces` (2, units): where the leader, a unit of a bend, is on its lower piece, and on its upper one.
+    `pieces` (2, units): where the leader, a unit of a bend, is on its lower piece, and on its upper one. `strict` says
+    that this holds but where the leader is 0 on a whole face.
     """
 
     bend: int
     units: np.ndarray
     leader: tuple[int, int]
     pieces: np.ndarray
+    strict: bool = False
+
+    def behind(self, others: Mapping[tuple[int, int], tuple[Led, int]]) -> Led:
+        """The same by the leader of its leader, where that is among `others` that are led (which, and its place)."""
+        if self.leader not in others:
+            return self
+        other, place = others[self.leader]
+        pieces = self.pieces[other.pieces[:, place]]
+        return Led(self.bend, self.units, other.leader, pieces, self.strict or other.strict).behind(others)
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ earlier bends that are left. In a small rectangle these are some hundreds, of an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,8 +15,6 @@ import numpy as np
 from ..affine import ROUNDING, Bend
 from ._lines import Led
 from ._tile_bounds import Bent, Box, Enclosed, Middle, Range, bent, some
-
-FEW = 6  # units that the largest of a few is made of
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,28 +76,21 @@ class Narrow:
             size[stop:] += h.size @ magnitude
         return found
 
-    def hanging(self, b: int) -> Iterator[tuple[int, tuple[int, int], bool]]:
-        """The columns of a bend, by their place in it, to which one unit that is left adds something: its bend and its
-        place there, and whether the column is a multiple of that unit bent less its input, which is affine."""
-        start, stop = self.starts[b : b + 2]
-        firsts = zip(self.mixes[:b], self.starts[1:], strict=False)
-        parts = [mix[:, start - first : stop - first] for mix, first in firsts]
-        met = sum((part != 0).sum(0) for part in parts) if parts else np.zeros(stop - start)
-        for e, part in enumerate(parts):
-            units, columns = np.nonzero(part * (met == 1))
-            for unit, column in zip(units.tolist(), columns.tolist(), strict=True):
-                at = self.starts[e] + unit
-                z = part[unit, column] * self.affine[:, at]
-                less = abs(self.affine[:, start + column] + z).max() <= 1e-9 * abs(z).max()
-                yield column, (e, unit), bool(less and self.free[at])
+    def on_one(self, b: int, column: int) -> tuple[int, int] | None:
+        """The affine unit, by its bend and place there, of which a column of a bend, by its place in it, is a multiple:
+        of the bent unit less its input."""
+        at = self.starts[b] + column
+        for e, unit in self.adding(b, column):
+            z = self.mixes[e][unit, at - self.starts[e + 1]] * self.affine[:, self.starts[e] + unit]
+            if abs(self.affine[:, at] + z).max() <= 1e-9 * abs(z).max() and self.free[self.starts[e] + unit]:
+                return e, unit
+        return None
 
-    def few(self, b: int) -> np.ndarray:
-        """The columns of a bend to which a few units that are left add something, as where the largest is taken."""
-        start, stop = self.starts[b : b + 2]
-        found = np.zeros(stop - start, int)
-        for mix, first in zip(self.mixes[:b], self.starts[1:], strict=False):
-            found += (mix[:, start - first : stop - first] != 0).sum(0)
-        return (found > 0) & (found <= FEW)
+    def adding(self, b: int, column: int) -> list[tuple[int, int]]:
+        """The units left that add to a column of a bend, by their bends and their places there."""
+        at = self.starts[b] + column
+        mixes = enumerate(zip(self.mixes[:b], self.starts[1:], strict=False))
+        return [(e, unit) for e, (mix, first) in mixes for unit in np.flatnonzero(mix[:, at - first]).tolist()]
 
     @cached_property
     def free(self) -> np.ndarray:
@@ -147,7 +138,9 @@ class Narrow:
             whole[units] = part.first
         for group in more:
             pieces[group.bend][group.units] = -1
-        led = tuple(group for group in (*self.led, *more) if self.still(group, looked, pieces))
+        others = {(group.bend, unit): (group, i) for group in more for i, unit in enumerate(group.units.tolist())}
+        groups = (group.behind(others) for group in (*self.led, *more))
+        led = tuple(group for group in groups if self.still(group, looked, pieces))
         bends = tuple(some(bend, part.open) for bend, part in zip(self.bends, looked, strict=True))
         affine = np.ascontiguousarray(rows[:3])
         return replace(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,8 @@ from ._alike import Forms
 from ._exact import Exact, Point
 from ._narrow import Narrow
 from ._whole import Whole
+
+AT_KINK = 127  # in place of a piece
 
 
 class Original:
@@ -52,20 +56,71 @@ class Original:
         n, _ = self.kinked(point, stage, unit, kink)
         return (n > 0) - (n < 0)
 
-    def zeros(self, xy: np.ndarray, away: np.ndarray, stage: int, units: np.ndarray) -> np.ndarray:
-        """Which units are 0, one at each point (points, 2), by how they are written on the pieces that the points are
-        on; the points are known to within `away`. Those of which this is not known are not told."""
+    def zeros(
+        self, xy: np.ndarray, away: np.ndarray, stage: int, units: np.ndarray, points: Callable[[int], Point]
+    ) -> np.ndarray:
+        """Which units are 0, one at each place (places, 2), known to within `away` and exactly by `points(place)`.
+
+        That is so where a unit is written as 0 on the pieces that the place is on, or is 0 at three corners of a
+        triangle on which it is straight. Those of which this is not known are not told.
+        """
         bend = self.bends[stage]
         pieces = self.pieces(xy, away, bend)
         found = np.zeros(len(xy), bool)
         for unit in np.unique(units).tolist():
             number, here = self.units[stage][1][unit], np.flatnonzero(units == unit)
             met = self.met(bend, number)
-            columns = [column for _, _, column in met]
-            rows, group = np.unique(pieces[here][:, columns], axis=0, return_inverse=True)
-            zero = np.array([self.zero(bend, number, met, row) for row in rows])
-            found[here] = zero[group.reshape(-1)]
+            columns = np.array([column for _, _, column in met], int)
+            rows, group = np.unique(pieces[np.ix_(here, columns)], axis=0, return_inverse=True)
+            found[here] = np.array([self.zero(bend, number, met, row) for row in rows])[group.reshape(-1)]
+            here = here[~found[here]]
+            columns = self.hangs_on(int(self.narrow.starts[bend]) + unit)
+            rows = self.settled(pieces[np.ix_(here, columns)], columns, here, xy, away, points)
+            for row, size in zip(*np.unique(rows[(rows >= 0).all(1)], axis=0, return_counts=True), strict=True):
+                of_row = here[(rows == row).all(1) & ~found[here]]
+                if size > 3 and self.straight_zero(xy[of_row], of_row, stage, unit, points):
+                    found[here[((rows == row) | (rows == AT_KINK)).all(1)]] = True
         return found
+
+    def settled(
+        self, rows: np.ndarray, columns: np.ndarray, here: np.ndarray, xy: np.ndarray, away: np.ndarray, points: Any
+    ) -> np.ndarray:
+        """Pieces (places, columns) where a unit that is exactly at its kink is known to be so: on either piece."""
+        for i in np.flatnonzero((rows < 0).any(0)).tolist():
+            bend = int(np.searchsorted(self.narrow.starts, columns[i], side="right")) - 1
+            if self.narrow.bends[bend].kinks.tolist() != [0]:
+                continue
+            open_ = np.flatnonzero(rows[:, i] < 0)
+            at = here[open_]
+            units = np.full(len(at), columns[i] - self.narrow.starts[bend])
+            stage = self.bends.index(bend)
+            zero = self.zeros(xy[at], away[at], stage, units, lambda k, at=at: points(int(at[k])))
+            rows[open_[zero], i] = AT_KINK
+        return rows
+
+    def straight_zero(
+        self, xy: np.ndarray, places: np.ndarray, stage: int, unit: int, points: Callable[[int], Point]
+    ) -> bool:
+        """Whether a unit that is straight around these places is 0 at three of them that lie on no line."""
+        if len(xy) < 3:
+            return False
+        a = int(((xy - xy[0]) ** 2).sum(1).argmax())
+        side = xy - xy[a]
+        b = int((side**2).sum(1).argmax())
+        c = int(abs(side[:, 0] * side[b, 1] - side[:, 1] * side[b, 0]).argmax())
+        corners = [points(int(places[i])) for i in (a, b, c)]
+        return bool(turn(*corners)) and all(self.sign(corner, stage, unit, 0) == 0 for corner in corners)
+
+    def hangs_on(self, column: int) -> np.ndarray:
+        """The columns of units left that a column is made of."""
+        narrow = self.narrow
+        wanted = np.zeros(len(narrow.error), bool)
+        wanted[column] = True
+        for b in reversed(range(len(narrow.left))):
+            start, stop = narrow.starts[b : b + 2]
+            wanted[start:stop] |= (narrow.mixes[b][:, wanted[stop:]] != 0).any(1)
+        wanted[column] = False
+        return np.flatnonzero(wanted)
 
     def zero(self, bend: int, unit: int, met: list[tuple[int, int, int]], row: np.ndarray) -> bool:
         """Whether a unit is written as 0 where those it hangs on are on these pieces."""
@@ -111,3 +166,9 @@ class Original:
             size[:, behind] += (abs(h) + steep * size[:, here]) @ magnitude
             off[:, behind] += (unsure * steep + 4 * ROUNDING * abs(h)) @ magnitude
         return found
+
+
+def turn(a: Point, b: Point, c: Point) -> int:
+    """Above or below 0 as c lies left or right of the way from a to b, 0 on it."""
+    (ax, ay, aq), (bx, by, bq), (cx, cy, cq) = a, b, c
+    return aq * (bx * cy - by * cx) - bq * (ax * cy - ay * cx) + cq * (ax * by - ay * bx)

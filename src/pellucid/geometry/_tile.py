@@ -106,13 +106,19 @@ def unpacked(planes: list[list[np.ndarray]], widths: list[int]) -> list[np.ndarr
 
 
 def cut_tile(whole: Whole, exact: Exact, lock: Lock, narrow: Narrow, depth: int) -> Tile:
-    """Cut a rectangle by the first `depth` bends of the network narrowed to it."""
+    """Cut a rectangle by the first `depth` bends of the network narrowed to it.
+
+    Raises: FlatLeader where the pieces of units that are led are not known on a face: they must be cut themselves.
+    """
     network, flow = whole.network, NarrowFlow(narrow)
     flow.stages = [stage for stage, bend in zip(flow.stages, flow.bends, strict=True) if bend < depth]
     bends = flow.bends[: len(flow.stages)]
     mesh = rectangle(narrow.box)
     original = Original(whole, exact, lock, narrow, bends)
-    rows = Cutter(flow, original, mesh, 1, np.iinfo(np.int64).max).run()
+    cutter = Cutter(flow, original, mesh, 1, np.iinfo(np.int64).max)
+    for bend, unit in {group.leader for group in narrow.led if group.strict and group.leader[0] in bends}:
+        cutter.watched.setdefault(bends.index(bend), []).append(int(np.searchsorted(narrow.left[bend], unit)))
+    rows = cutter.run()
     if depth < len(network.bends):
         rows = Rows(np.zeros((len(mesh.xy), 0)), np.zeros(0), np.zeros(0), np.zeros((3, 0)))
     widths = [step.width for step in network.bends]

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import GeometryError
 from ..machine import free_memory, one_thread_each
+from ._cut import FlatLeader
 from ._exact import Exact
 from ._flow import Rows
 from ._join import Joining, Node
@@ -49,7 +50,8 @@ class Tiles:
         lines: Sequence[Line] = (),
     ):  # fmt: skip
         self.network, self.box, self.threads, self.limit, self.report = network, box, threads, limit, report
-        self.whole, self.exact, self.one_at_a_time = Whole(network, lines), Exact(network), Lock()
+        self.whole, self.one_at_a_time = Whole(network, lines), Lock()
+        self.exact = Exact(network, self.whole.numbers)
         self.depth = len(network.bends)
         self.tree = Node()
         self.waiting: list[Part] = []
@@ -136,7 +138,12 @@ class Tiles:
         """Cut a rectangle where few units may bend in it; else halve it."""
         narrow, size = self.known(part)
         if narrow is not None and (size <= FEW or self.stubborn(part, size)):
-            self.keep(part, cut_tile(self.whole, self.exact, self.one_at_a_time, narrow, self.depth))
+            try:
+                tile = cut_tile(self.whole, self.exact, self.one_at_a_time, narrow, self.depth)
+            except FlatLeader:
+                narrow = self.whole.within(self.whole.narrowed(self.whole.look(part.box)), part.box, careful=True)
+                tile = cut_tile(self.whole, self.exact, self.one_at_a_time, narrow, self.depth)
+            self.keep(part, tile)
             return []
         axis, middle = longer(part.box)
         sides = part.box[axis]

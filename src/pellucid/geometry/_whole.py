@@ -12,6 +12,7 @@ import numpy as np
 
 from ..affine import ROUNDING, Add, Bend, Join, Sparse, Windows
 from ._alike import ZERO, Forms, numbering
+from ._exact import firsts
 from ._lines import Crossing, Joined, Led, Line, joined
 from ._narrow import Narrow
 from ._network import Network
@@ -49,10 +50,7 @@ class Whole:
         self.numbers = numbers = numbering(network)
         self.zero = [numbers[step.inputs[0]] == ZERO for step in network.bends]
         # Of units that are the same the first one speaks for all.
-        self.speaks: list[np.ndarray] = []
-        for step in network.bends:
-            _, first, place = np.unique(numbers[step.inputs[0]], return_index=True, return_inverse=True)
-            self.speaks.append(first[place])
+        self.speaks = [firsts(numbers[step.inputs[0]]) for step in network.bends]
         self.first = [speaks == np.arange(len(speaks)) for speaks in self.speaks]
         self.bend_of = {step.output: b for b, step in enumerate(network.bends)}
 
@@ -137,8 +135,8 @@ class Whole:
             return nothing | (operator.bias == 0) & (operator.magnitude((~given[None]).astype(float))[0] == 0)
         return nothing
 
-    def within(self, narrow: Narrow, box: Box) -> Narrow:
-        """A narrow network in a part of its rectangle."""
+    def within(self, narrow: Narrow, box: Box, careful: bool = False) -> Narrow:
+        """A narrow network in a part of its rectangle; `careful` where a leader was found to be 0 on a whole face."""
         middle = Middle.of(box)
         bents = narrow.look(middle)
         known = self.known(narrow, [np.where(part.open, -1, part.first) for part in bents])
@@ -146,7 +144,7 @@ class Whole:
         led = []
         for b, (part, units) in enumerate(zip(bents, narrow.left, strict=True)):
             self.zeros(b, part, units, forms)
-            led += self.one_sided(b, part, narrow, forms)
+            led += self.one_sided(b, bents, narrow, forms, careful)
         return narrow.taken(box, middle, bents, led)
 
     def known(self, narrow: Narrow, of_left: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -165,28 +163,40 @@ class Whole:
             if part.open[i] and forms.zero(b, int(units[i])):
                 part.on(some(bend, units), i, int(bend.piece(np.zeros(1))[0]))
 
-    def one_sided(self, b: int, part: Bent, narrow: Narrow, forms: Forms) -> list[Led]:
+    def one_sided(self, b: int, bents: list[Bent], narrow: Narrow, forms: Forms, careful: bool) -> list[Led]:
         """Units never below 0, or never above, as `max(a, b) − a`: whether it is 0 says the unit that compared."""
-        bend, units, found = self.network.bends[b].bend, narrow.left[b], []
+        bend, part, units, found = self.network.bends[b].bend, bents[b], narrow.left[b], []
         if bend.kinks.tolist() != [0]:
             return found
         here = some(bend, units)
-        for i in np.flatnonzero(part.open & narrow.few(b)).tolist():
-            if forms.side(b, int(units[i])) < 0:
+        for i in np.flatnonzero(part.open).tolist():
+            side = forms.side(b, int(units[i]))
+            if side < 0:
                 part.on(here, i, 0)
-        for i, (e, leader), less in narrow.hanging(b):
-            unit, other = int(units[i]), (e, int(narrow.left[e][leader]))
-            side = forms.side(b, unit) if part.open[i] else 0
-            if side <= 0:
-                continue
-            same = forms.compares(other, b, unit)
-            lines = self.crossed(narrow.box) if less else []
-            if same > 0 or (
-                less and (same < 0 or any(line.zero[b][unit] and line.zero[e][other[1]] for line in lines))
-            ):
+            leader = self.leader(b, i, narrow, forms, careful) if side > 0 else None
+            if leader is not None and bents[leader[0]].open[leader[1]]:
+                e, place, same, strict = leader
+                pieces = np.array([[0], [1]] if same else [[1], [0]], np.int8)
                 part.on(here, i, 1)
-                found.append(Led(b, units[[i]], other, np.array([[0], [1]] if same > 0 else [[1], [0]], np.int8)))
+                found.append(Led(b, units[[i]], (e, int(narrow.left[e][place])), pieces, strict))
         return found
+
+    def leader(self, b: int, i: int, narrow: Narrow, forms: Forms, careful: bool) -> tuple[int, int, bool, bool] | None:
+        """Of `max(a, b) − a` the unit that compared the two: its bend and place there; whether it is above 0 where that
+        is; and whether this holds but where it is 0 on a whole face."""
+        unit = int(narrow.left[b][i])
+        for e, place in narrow.adding(b, i):
+            same = forms.compares((e, int(narrow.left[e][place])), b, unit)
+            strict = same < 0 and not narrow.free[narrow.starts[e] + place]
+            if same and not (strict and careful):
+                return e, place, same > 0, strict
+        one = narrow.on_one(b, i)
+        if one is not None:
+            e, place = one
+            other = int(narrow.left[e][place])
+            if any(line.zero[b][unit] and line.zero[e][other] for line in self.crossed(narrow.box)):
+                return e, place, False, False
+        return None
 
     def narrowed(self, looked: Looked) -> Narrow:
         """Backward: the units left and the outputs, as rows over the affine values and the units left before them."""
