@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pellucid.errors import GeometryError
 from pellucid.geometry import _complex, _tiles, complex_of, lowered, slice_of, verify
 from pellucid.geometry._alike import ZERO, numbering
+from pellucid.geometry._foreseen import foreseen
 from pellucid.geometry._join import Joining
 from pellucid.geometry._lines import lines_of
 from pellucid.geometry._plane import on_plane, plane_through
@@ -224,6 +225,38 @@ def test_a_limit_leaves_out_the_same_bends_in_all_tiles(monkeypatch):
     assert sorted(patterns(tiles)) == sorted(patterns(whole))
     with pytest.raises(GeometryError, match="after 2 of 3 bends"):
         tiles.boundary()
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_far_too_many_regions_are_foreseen(monkeypatch):
+    monkeypatch.setattr(_tiles, "LONG", 0)
+    net = random_net(0, 2, 16, 16, 8, 1)
+    monkeypatch.setattr(_tiles, "WAYS", 200)
+    found = complex_of(net, SQUARE)
+    with pytest.raises(GeometryError, match=r"There are about .* the limit is 2, .* Take a box with sides") as told:
+        complex_of(net, SQUARE, limit=2)
+    about = float(str(told.value).split("about ")[1].split()[0].replace(",", ""))
+    assert 0.7 * found.count < about < 1.5 * found.count
+    monkeypatch.setattr(_tiles.Tiles, "check_memory", lambda _: None)
+    monkeypatch.setattr(_tiles, "free_memory", lambda: 10_000)
+    with pytest.raises(GeometryError, match=r"free memory holds about [\d,]+\. Take a box"):
+        complex_of(net, SQUARE)
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_bends_behind_which_there_are_too_many_are_left_out_as_soon_as_that_is_foreseen(monkeypatch):
+    monkeypatch.setattr(_tiles, "LONG", 0)
+    net = random_net(0, 2, 16, 16, 8, 1)
+    tiles, whole = both(monkeypatch, lambda: complex_of(net, SQUARE, limit=80))
+    assert not tiles.complete
+    assert tiles.counts == whole.counts
+
+
+def test_the_mean_over_random_ways_is_the_whole():
+    tree = [[[1.0, 5.0], 2.0], [[[3.0, 0.0], 7.0], 10.0]]
+    mean, error = foreseen(lambda: tree, lambda part: part if isinstance(part, list) else np.array([part]), 4000)
+    assert abs(mean[0] - 28) < 4 * error[0]
+    assert error[0] < 1
 
 
 @pytest.mark.usefixtures("small_tiles")

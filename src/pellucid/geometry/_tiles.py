@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Condition, Lock
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..machine import free_memory, one_thread_each
 from ._cut import FlatLeader
 from ._exact import Exact
 from ._flow import Rows
+from ._foreseen import foreseen
 from ._join import Joining, Node
 from ._lines import Line
 from ._mesh import Mesh
@@ -27,6 +29,9 @@ from ._whole import Whole
 FEW = 300  # units that may bend in a tile, about
 SOME = 2500  # where so many may bend, the network is narrowed
 UNLED = 20  # units that are 0 on a line and do not follow another there: the whole network is looked at again
+LONG = 8  # seconds: where it takes longer, it is asked how many regions there will be,
+WAYS = 16  # by so many random tiles
+HOPELESS = 4  # times the limit, of which no partial answer is given
 STUBBORN = 6  # halvings that may leave nearly all of them, as where many lines meet in a point
 Report = Callable[[int, int, int], None]  # so many per cent of the area, 100, and the faces so far
 
@@ -53,6 +58,7 @@ class Tiles:
         self.whole, self.one_at_a_time = Whole(network, lines), Lock()
         self.exact = Exact(network, self.whole.numbers)
         self.depth = len(network.bends)
+        self.began, self.asked = perf_counter(), False
         self.tree = Node()
         self.waiting: list[Part] = []
         self.state = Condition()
@@ -135,16 +141,22 @@ class Tiles:
             return self.waiting.pop()
 
     def work(self, part: Part) -> list[Part]:
-        """Cut a rectangle where few units may bend in it; else halve it."""
+        found = self.cut_or_halved(part, self.depth)
+        if isinstance(found, list):
+            return found
+        if self.keep(part, found):
+            self.foresee()
+        return []
+
+    def cut_or_halved(self, part: Part, depth: int) -> Tile | list[Part]:
+        """Cut a rectangle by so many bends where few units may bend in it; else halve it."""
         narrow, size = self.known(part)
         if narrow is not None and (size <= FEW or self.stubborn(part, size)):
             try:
-                tile = cut_tile(self.whole, self.exact, self.one_at_a_time, narrow, self.depth)
+                return cut_tile(self.whole, self.exact, self.one_at_a_time, narrow, depth)
             except FlatLeader:
                 narrow = self.whole.within(self.whole.narrowed(self.whole.look(part.box)), part.box, careful=True)
-                tile = cut_tile(self.whole, self.exact, self.one_at_a_time, narrow, self.depth)
-            self.keep(part, tile)
-            return []
+                return cut_tile(self.whole, self.exact, self.one_at_a_time, narrow, depth)
         axis, middle = longer(part.box)
         sides = part.box[axis]
         boxes = [tuple(half if i == axis else side for i, side in enumerate(part.box)) for half in (
@@ -183,7 +195,8 @@ class Tiles:
             len(part.before) >= 2 * STUBBORN and size > 0.9 * part.before[-STUBBORN] and size < 2 * SOME
         )
 
-    def keep(self, part: Part, tile: Tile) -> None:
+    def keep(self, part: Part, tile: Tile) -> bool:
+        """Count a tile in. Gives back whether it is time to ask how many regions there will be."""
         with self.state:
             part.node.tile = tile
             self.faces += tile.mesh.faces
@@ -195,6 +208,40 @@ class Tiles:
             self.check_memory()
             if self.report:
                 self.report(round(100 * self.done), 100, self.faces)
+            ask = perf_counter() - self.began > LONG and self.done < 0.5 and not self.asked
+            self.asked |= ask
+            return ask
+
+    def foresee(self) -> None:
+        """Leave out the bends behind which there will be too many regions.
+
+        Raises: GeometryError where there will be far too many even so, or more than memory holds.
+        """
+
+        def halves(part: Part) -> list[Part] | np.ndarray:
+            found = self.cut_or_halved(part, bends)
+            if isinstance(found, list):
+                return found
+            return found.counts - found.shared / 2  # a face at a side is in two tiles
+
+        bends = len(self.network.bends)
+        mean, error = foreseen(lambda: Part(self.box, Node(), 1.0), halves, WAYS)
+        with self.state:
+            self.depth = self.shallower(mean - 2 * error)
+            self.sure = self.sure[: self.depth]
+            per_face = self.bytes / self.faces
+        count, least = mean[self.depth - 1], (mean - 2 * error)[self.depth - 1]
+        free = free_memory()
+        room = np.inf if free is None else free / (2 * per_face)
+        if least > min(HOPELESS * self.limit, room):
+            fitting = min(self.limit, room)
+            raise GeometryError(
+                f"There are about {rounded(mean[-1])} regions here, by {WAYS} random parts of it"
+                + (f", {rounded(count)} of the first {self.depth} of {bends} bends" if self.depth < bends else "")
+                + f"; the limit is {self.limit:,}, and the free memory holds about {rounded(room)}. "
+                f"Take a box with sides of about {np.sqrt(fitting / mean[-1]):.1%} of these"
+                + (", or a larger limit." if count < room else ".")
+            )
 
     def check_memory(self) -> None:
         """Raises: GeometryError where joining the tiles cut so far would need more memory than is free."""
@@ -219,3 +266,8 @@ def longer(box: Box) -> tuple[int, float]:
     sides = [high - low for low, high in box]
     axis = int(np.argmax(sides))
     return axis, (box[axis][0] + box[axis][1]) / 2
+
+
+def rounded(count: float) -> str:
+    """A number by its first two digits."""
+    return f"{float(f'{count:.1e}'):,.0f}"
