@@ -1,0 +1,1 @@
+"""Pellucid's networks as scikit-learn estimators."""
