@@ -68,6 +68,8 @@ ROWS = {
     "DATA_IMBALANCE": {"counts": np.array([930, 60, 10])},
     "DATA_IMBALANCE of many": {"counts": np.array([900, *range(40, 4, -2)])},
     "DATA_AUGMENT": {"before": 0.97, "after": 0.41, "chance": 0.1},
+    "DATA with gaps": {"parts": {"age": 0.2, "income": 0.04}, "of": "Rows with NaN or infinity", "rows": np.arange(9)},
+    "DATA given away": {"points": [[*range(40)], [2.0 * i for i in range(40)]], "name": "paid", "beside": "target"},
     "EXPRESSIBILITY_MONOTONE": {
         "along": np.linspace(-2, 2, 80).tolist(),
         "values": (-np.linspace(-2, 2, 80) + RNG.normal(size=80) / 5).tolist(),

@@ -67,7 +67,9 @@ def contradictions(patient: Patient) -> Iterator[Sign]:
         f"no function of these inputs has {what} above {ceiling:.3f}"
     )
     sure = "likely" if lost > 0.5 else "possible"
-    yield Sign("y", words, sure, lost, {"rows": rows[:SHOWN], "ceiling": ceiling})
+    parts = {"as one row always answers": worst, "at most, of these inputs": ceiling, "of inputs that tell all": 1.0}
+    numbers = {"rows": rows[:SHOWN], "ceiling": ceiling, "parts": parts, "of": "What can be reached", "axis": what}
+    yield Sign("y", words, sure, lost, numbers)
 
 
 def contradicted(group: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ FEWEST = 50  # rows before a column is held to give the target away
 EXACT = 1e-10  # 1 − r² of two columns that are one
 FOLLOWS = 1e-4  # 1 − R² of a target read from its neighbours in one column
 STRONG = 0.5  # what labels taken as numbers are held to explain, until a trial measures it
+DRAWN = 200  # points in a picture
 WIDE = 64  # columns: more are pixels or counts, of which some are always the same
 RARE, RARE_HINT = 0.01, 0.1  # share of the smallest class; in even shares
 
@@ -50,7 +51,9 @@ def not_finite(patient: Patient) -> Iterator[Sign]:
         names = patient.names if where.endswith("x") else ()
         columns = f", in {listed(names, worst)}" if bad.shape[1] > 1 else ""
         words = f"{len(rows):,} of {len(bad):,} rows hold NaN or infinity, the first is row {rows[0]}{columns}"
-        yield Sign(where, words, "certain", explains, {"rows": rows[:SHOWN], "columns": worst[:SHOWN]})
+        parts = {column(names, at): counts[at] / len(bad) for at in worst[:SHOWN].tolist()}
+        numbers = {"rows": rows[:SHOWN], "columns": worst[:SHOWN], "parts": parts, "of": "Rows with NaN or infinity"}
+        yield Sign(where, words, "certain", explains, numbers)
 
 
 def padding(values: np.ndarray, patient: Patient) -> np.ndarray:
@@ -99,7 +102,10 @@ def duplicate_columns(patient: Patient) -> Iterator[Sign]:
     if pairs:
         shown = "; ".join(f"{column(patient.names, b)} is {column(patient.names, a)}" for a, b in pairs[:3])
         words = f"{len(pairs):,} columns repeat another: {shown}"
-        yield Sign("x", words, "possible" if rows.shape[1] <= WIDE else "harmless", numbers={"pairs": pairs[:SHOWN]})
+        a, b = pairs[0]
+        numbers = {"pairs": pairs[:SHOWN], **points(rows[:, a], rows[:, b], column(patient.names, a))}
+        numbers["beside"] = column(patient.names, b)
+        yield Sign("x", words, "possible" if rows.shape[1] <= WIDE else "harmless", numbers=numbers)
 
 
 def target_among_inputs(patient: Patient) -> Iterator[Sign]:
@@ -125,7 +131,15 @@ def target_among_inputs(patient: Patient) -> Iterator[Sign]:
     varied = int((rows[part] != rows[part[0]]).any(0).sum())
     if found and 2 * len(found) <= varied:
         words = f"{listed(patient.names, np.array(found))} gives the target away: {how}"
-        yield Sign("x", words, "likely", numbers={"columns": found[:SHOWN]})
+        target = y if labels is None else labels
+        numbers = points(rows[:, found[0]], flat(target), column(patient.names, found[0]))
+        yield Sign("x", words, "likely", numbers={"columns": found[:SHOWN], "beside": "target", **numbers})
+
+
+def points(x: np.ndarray, y: np.ndarray, name: str) -> dict[str, Any]:
+    """What a picture of one column along another is drawn from."""
+    some = np.linspace(0, len(x) - 1, min(len(x), DRAWN)).astype(int)
+    return {"points": [x[some].tolist(), y[some].tolist()], "name": name}
 
 
 def renames(values: np.ndarray, labels: np.ndarray) -> bool:
@@ -182,7 +196,9 @@ def mixed_one_hot(patient: Patient) -> Iterator[Sign]:
     none, more = int((total == 0).sum()), int((total > 1).sum())
     words = f"{none:,} rows have no class and {more:,} several, of {len(total):,}; the first is row {bad[0]}"
     sure = "certain" if patient.criterion.exclusive else "possible"
-    yield Sign("y", words, sure, numbers={"rows": bad[:SHOWN], "sums": total[bad[:SHOWN]]})
+    parts = {"no class": none / len(total), "several": more / len(total)}
+    numbers = {"rows": bad[:SHOWN], "sums": total[bad[:SHOWN]], "parts": parts, "of": "Rows without one class"}
+    yield Sign("y", words, sure, numbers=numbers)
 
 
 def labels_as_numbers(patient: Patient) -> Iterator[Sign]:

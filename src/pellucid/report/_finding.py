@@ -87,6 +87,8 @@ PICTURES: tuple[Picture, ...] = (
         ("before", "after", "chance"), _finding_data.kept,
         "The share of rows whose nearest other row has their own class: what is lost is lost to learning.",
     ),
+    Picture(("parts", "of"), _finding_data.shares, "What the rows hold says how far any network can come."),
+    Picture(("points", "beside"), _finding_data.beside, "Each dot is a row: one number can be read off the other."),
     Picture(("along", "values"), _finding_data.along, "The network can only rise along this column."),
     Picture(("reached",), _finding_training.reached, "Short trainings from the same start and the same rows."),
 )  # fmt: skip

@@ -18,6 +18,7 @@ FEW = 14  # columns with their names
 CHANCE = 2.0  # standard deviations, as the doctor counts it
 USUAL = (0.1, 10.0)
 TARGET = "target"
+ROWS = "share of the rows"
 
 
 def tests(numbers: dict[str, Any], where: str) -> Figure:
@@ -155,7 +156,24 @@ def kept(numbers: dict[str, Any], where: str) -> Figure:
     return parts(found, (BLUE, RED, MUTED), "Nearest to a row of their own class")
 
 
-def parts(found: dict[str, Any], colours: tuple[str, ...], title: str) -> Figure:
+def shares(numbers: dict[str, Any], where: str) -> Figure:
+    """Shares of the rows, under the words that the rule gives."""
+    found = {squeezed(str(name), 24): value for name, value in list(numbers["parts"].items())[:FEW]}
+    return parts(found, (RED, *[BLUE] * (len(found) - 1)), str(numbers["of"]), numbers.get("axis", ROWS))
+
+
+def beside(numbers: dict[str, Any], where: str) -> Figure:
+    """One column along another, or along the target."""
+    figure, ((axes,),) = new(3.0)
+    x, y = (np.array(values, float) for values in numbers["points"])
+    name, other = squeezed(str(numbers["name"]), 24), squeezed(str(numbers["beside"]), 24)
+    dots = axes.scatter(x, y, s=18, color=BLUE, alpha=0.5, linewidths=0)
+    tips(dots, [f"{name} {number(float(a))}, {other} {number(float(b))}" for a, b in zip(x, y, strict=True)])
+    dress(axes, f"{name} and {other} say the same", name, other)
+    return figure
+
+
+def parts(found: dict[str, Any], colours: tuple[str, ...], title: str, axis: str = ROWS) -> Figure:
     """Shares as bars with their numbers."""
     figure, ((axes,),) = new(1.1 + 0.28 * len(found))
     values = np.array(list(found.values()), float)
@@ -166,7 +184,7 @@ def parts(found: dict[str, Any], colours: tuple[str, ...], title: str) -> Figure
         )
     axes.set_xlim(0, 1.14 * max(values.max(), 0.05))
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
-    dress(axes, title, "share of the rows", "", grid="x")
+    dress(axes, title, axis, "", grid="x")
     return figure
 
 
