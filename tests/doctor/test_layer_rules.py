@@ -5,8 +5,9 @@ import pytest
 
 import pellucid as pl
 from pellucid.doctor import Patient, Program, diagnose
+from pellucid.doctor._axis_rule import AXIS_RULES
 from pellucid.doctor._layer_rules import LAYER_RULES, through_time
-from pellucid.layers import RNN, BatchNorm, Dense, Dropout, Function, PlainDropout, Sequential
+from pellucid.layers import RNN, BatchNorm, Conv1d, Dense, Dropout, Flatten, Function, PlainDropout, Sequential
 from pellucid.losses import loss
 from pellucid.train import Settings
 
@@ -78,3 +79,19 @@ def test_blame_that_dies_on_its_way_through_time():
     (sign,) = through_time(patient)
     assert "steps" in sign.evidence
     assert len(sign.numbers["steps"]) == 24
+
+
+def test_batch_norm_along_another_axis_than_the_units():
+    x = RNG.normal(size=(40, 6, 3)).astype(np.float32)
+    conv, curve = Conv1d.create(3, 5, 3, key=jax.random.key(0)), CURVE
+    exchanged = Function(lambda x: x.swapaxes(1, 2))
+    ends = [Flatten(), Dense.create(20, 1, key=jax.random.key(1))]
+
+    def found(*layers):
+        patient = Patient(Program(Sequential([conv, *layers, *ends]), Settings(loss("squared_error")), x, Y[:40]))
+        return [f.where for rule in AXIS_RULES for f in rule.findings(patient)]
+
+    assert found(curve, exchanged, BatchNorm.create(4)) == ["layers[3]"]
+    assert found(BatchNorm.create(5), curve) == []
+    assert found(curve, exchanged, Function(lambda x: x.swapaxes(1, 2)), BatchNorm.create(5)) == []
+    assert found(Flatten(), BatchNorm.create(20)) == []

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import DataError, PellucidError
 from ..records import Record, unlisted
+from ._axis_rule import AXIS_RULES
 from ._data_rules import DATA_RULES
 from ._finding import CONFIDENCES, Finding
 from ._layer_rules import LAYER_RULES
@@ -20,7 +21,9 @@ from ._start_rules import START_RULES
 from ._telling import telling
 from ._training_rules import TRAINING_RULES
 
-RULES: tuple[Rule, ...] = (*DATA_RULES, *OUTPUT_RULES, *SIGNAL_RULES, *START_RULES, *LAYER_RULES, *TRAINING_RULES)
+RULES: tuple[Rule, ...] = (
+    *DATA_RULES, *OUTPUT_RULES, *SIGNAL_RULES, *START_RULES, *LAYER_RULES, *AXIS_RULES, *TRAINING_RULES
+)  # fmt: skip
 
 ONE_CAUSE = ("PREP_X", "PREP_Y", "DATA_LABELS")  # whose rules are several looks at one thing
 
