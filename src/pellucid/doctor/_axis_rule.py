@@ -63,7 +63,7 @@ def chains(net: Layer) -> Iterator[Chain]:
 
 
 def moved_axis(between: tuple[Layer, ...], y: Any) -> int | None:
-    """The axis on which one unit of y lies behind these layers, where that is not the last and all of the last moves."""
+    """The axis on which one unit of y lies behind these layers, where that is not the last and all of that moves."""
     was, now = y, y.at[..., 0].add(1 + jnp.abs(y).max())
     for layer in between:
         was, now = layer(was), layer(now)
