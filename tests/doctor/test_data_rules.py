@@ -450,6 +450,19 @@ def test_wrong_labels_are_named(share):
     assert wrong[sign.numbers["rows"]].mean() > 0.9
 
 
+@pytest.mark.parametrize(("share", "said"), [(0.0, []), (0.1, ["likely"]), (0.2, ["likely"])])
+def test_wrong_labels_are_found_where_classes_touch(share, said):
+    x, y = datasets.load_digits(return_X_y=True)
+    wrong = np.random.default_rng(1).random(len(y)) < share
+    y = np.where(wrong, np.random.default_rng(2).integers(0, 10, len(y)), y)
+    assert [sign.confidence for sign in signs("label noise", x, y)] == said
+
+
+@pytest.mark.parametrize("noise", [0.15, 0.3, 0.4])
+def test_moons_that_overlap_hold_no_wrong_labels(noise):
+    assert signs("label noise", *datasets.make_moons(800, noise=noise, random_state=0)) == []
+
+
 @settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_nearest_rows_are_those_of_scikit_learn(seed):

@@ -203,3 +203,15 @@ def test_a_run_is_diagnosed_with_its_own_data():
     found = diagnose(run, seconds=10)
     assert found.alarms[0].code == "OUT_ACT_RANGE"
     assert found.patient.validation is not None
+
+
+def test_learning_by_heart_is_no_sign_of_too_few_updates():
+    x = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
+    noise = np.random.default_rng(1).normal(size=(200, 1))
+    settings = Settings(loss("squared_error"), learning_rate=3e-3, epochs=5)
+
+    def learns(y):
+        return Patient(Program(pl.mlp([4, 32, 1], key=0), settings, x, y.astype(np.float32)), seconds=60).learns(25)
+
+    assert learns(x[:, :1] * x[:, 1:2])
+    assert not learns(noise)

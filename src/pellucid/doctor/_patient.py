@@ -25,6 +25,8 @@ from ._trials import Trial, applicable, changed, score_of, task_for, threshold_o
 
 MENDED = ("suited output", "standardise inputs", "standardise targets", "adam at 0.01")  # what suits most trainings
 MOST_ROWS = 4096
+FEWEST_HELD = 100  # rows of which a fifth can be held out
+HELPS_HELD = 0.1  # of the gap of the rows held out
 FEWEST_STEPS = 300  # that a change is tried for: fewer tell nothing
 
 
@@ -270,6 +272,19 @@ class Patient:
         before = self.above(base.score)
         missed = self.best - before
         return float(np.clip((self.above(found.score) - before) / missed, 0, 1)) if missed > 1e-9 else 0.0
+
+    def learns(self, times: int) -> bool:
+        """Whether so many times the steps help rows that are held out, a fifth, and not only those learned by heart."""
+        if self.task is None or self.base is None or len(self.sample.x) < FEWEST_HELD:
+            return True
+        rows = np.random.default_rng(self.seed).permutation(len(self.sample.x))
+        held, rest = np.split(rows, [len(rows) // 5])
+        known = np.resize(rest, len(rows))  # of the same shape as all rows: nothing is compiled anew
+        x, y = np.asarray(self.sample.x), np.asarray(self.sample.y)
+        program, asked = replace(self.sample, x=x[known], y=y[known]), replace(self.sample, x=x[held], y=y[held])
+        trials = [self.run(program, steps) for steps in (self.base.steps, self.base.steps * times)]
+        few, many = (self.above(score_of(asked, t.net, self.task)) if t and t.finite else 0.0 for t in trials)
+        return many > few + HELPS_HELD * (self.best - few)
 
     def share(self, name: str) -> float:
         """What a change brings by itself or, where little was learned, what is lost without it when all is mended."""

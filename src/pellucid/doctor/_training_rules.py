@@ -78,14 +78,16 @@ def too_few_steps(patient: Patient) -> Iterator[Sign]:
     base = patient.base
     if base is None or not patient.sick or patient.outright or base.steps < patient.program.steps:
         return
-    gain = patient.gain(times=5)
-    if gain < HELPS:
-        gain = patient.gain(times=25) if base.steps < 4000 else gain
+    times = 5
+    gain = patient.gain(times=times)
+    if gain < HELPS and base.steps < 4000:
+        times = 25
+        gain = patient.gain(times=times)
     if gain < HELPS:
         return
-    words = f"{base.steps} steps in all; with five times as many {gain:.0%} of the gap closes"
+    words = f"{base.steps} steps in all; with {times} times as many {gain:.0%} of the gap closes"
     hardly = patient.program.steps < VERY_FEW_STEPS
-    sure = "likely" if few_steps(patient) and (patient.stuck or hardly) else "possible"
+    sure = "likely" if few_steps(patient) and (patient.stuck or hardly) and patient.learns(times) else "possible"
     yield Sign("training", words, sure, 0.7 * gain, {"losses": base.losses.tolist()[:200]})
 
 
