@@ -15,8 +15,7 @@ from faults import Case, program_of, spec_of
 from pellucid.doctor import Patient, Program
 from pellucid.doctor._changes import CHANGES
 from pellucid.doctor._diagnosis import Diagnosis, examined
-from pellucid.doctor._prescription import redrawn
-from pellucid.doctor._trials import changed, tried
+from pellucid.doctor._trials import changed, redrawn, tried
 
 SLACK = 0.03  # of the score: what two trainings of the same program differ by
 

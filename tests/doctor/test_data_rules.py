@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn import datasets
 from sklearn.neighbors import NearestNeighbors
 
 import pellucid as pl
@@ -19,6 +18,7 @@ from pellucid.doctor._rows import fingerprints, nearest, standard
 from pellucid.layers import Activation, Conv2d, Embedding, GaussianNoise, Masking, RandomFlip, RandomShift, Sequential
 from pellucid.losses import loss
 from pellucid.train import Settings
+from sklearn import datasets
 
 RULES = {rule.name: rule for rule in DATA_RULES}
 LABELS, NUMBERS, BITS = "cross_entropy", "squared_error", "binary_cross_entropy"
@@ -461,6 +461,12 @@ def test_wrong_labels_are_found_where_classes_touch(share, said):
 @pytest.mark.parametrize("noise", [0.15, 0.3, 0.4])
 def test_moons_that_overlap_hold_no_wrong_labels(noise):
     assert signs("label noise", *datasets.make_moons(800, noise=noise, random_state=0)) == []
+
+
+def test_rings_that_overlap_are_a_hint_at_most():
+    for factor in (0.3, 0.5, 0.8):
+        found = signs("label noise", *datasets.make_circles(1000, noise=0.25, factor=factor, random_state=0))
+        assert all(sign.confidence == "possible" for sign in found)
 
 
 @settings(max_examples=20)

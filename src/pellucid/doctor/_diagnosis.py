@@ -83,7 +83,8 @@ def examined(patient: Patient) -> tuple[list[Finding], list[str]]:
             found += [judged(rule, finding, patient) for finding in rule.findings(patient)]
         except (PellucidError, TypeError, ValueError, ArithmeticError) as problem:
             notes.append(f"The rule {rule.name!r} could not look: {problem}")
-    return causes(in_order(found)), notes
+    found, told = beyond_chance(found, patient)
+    return causes(in_order(found)), notes + told
 
 
 def in_order(found: list[Finding]) -> list[Finding]:
@@ -95,6 +96,23 @@ def judged(rule: Rule, finding: Finding, patient: Patient) -> Finding:
     if not finding.alarm or rule.stands or patient.base is None or patient.sick:
         return finding
     return replace(finding, confidence="possible")
+
+
+def beyond_chance(found: list[Finding], patient: Patient) -> tuple[list[Finding], list[str]]:
+    """What was measured is a hint where the same program does well from another start: the start was unlucky."""
+    stands = {(rule.code, rule.name) for rule in RULES if rule.stands}
+    measured = {
+        id(f)
+        for f in found
+        if f.confidence == "likely" and f.code != "DATA" and (f.code, f.numbers["rule"]) not in stands
+    }
+    if not measured or patient.outright or not patient.chance:
+        return found, []
+    note = (
+        f"From another start the same training reaches {patient.chance:.3f}, from this one {patient.reached:.3f}: "
+        "part of it is chance, so what was measured is a hint only."
+    )
+    return [replace(f, confidence="possible") if id(f) in measured else f for f in found], [note]
 
 
 def causes(found: list[Finding]) -> list[Finding]:

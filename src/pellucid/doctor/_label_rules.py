@@ -22,7 +22,7 @@ SHIFTS = (-3, -2, -1, 1, 2, 3)
 ROUNDS = 3
 LEARNED = 0.6  # of what is above the trivial score: less may be learned by heart
 SUSPECTS, UNANIMOUS, APART = 0.03, 0.95, 0.85
-ALONE = 1.5  # rows alone among others, to one whose neighbours are mixed
+ALONE, ALONE_INSIDE = 1.5, 0.55  # rows alone among others, to one whose neighbours are mixed
 AROUND, KIN, DEEPEST = 8, 3, 0.3  # neighbours above suspicion, those of the own class, the share of rows that is deep
 INSIDE, INSIDE_HINT = 0.06, 0.04  # of the deepest rows that have another label,
 AS_OFTEN, AS_OFTEN_HINT = 0.75, 0.6  # and that to all that have
@@ -144,7 +144,7 @@ def label_noise(patient: Patient) -> Iterator[Sign]:
         f"{share:.1%} of {len(rows):,} rows looked at stand among neighbours of one other class, and {inner:.1%} of "
         f"those deepest inside a class; without them neighbours share their class in {clean:.1%} of pairs"
     )
-    sure = apart or inner > max(INSIDE, AS_OFTEN * share)
+    sure = apart or (inner > max(INSIDE, AS_OFTEN * share) and share > ALONE_INSIDE * mixed)
     found = rows[suspects]
     yield Sign(
         "targets", words, "likely" if sure else "possible", share if sure else 0.0,
@@ -201,7 +201,7 @@ LABEL_RULES: tuple[Rule, ...] = (
         label_noise,
         "A wrong label pulls against all right ones beside it, and a network with room for it learns it by heart.",
         "Look at the rows named; leave out those that are wrong, or train with label_smoothing.",
-        "Wilson 1972, edited nearest neighbours; Frénay and Verleysen 2014; 6 % of the deepest rows, on 19 data sets",
+        "Wilson 1972, edited nearest neighbours; Frénay and Verleysen 2014; 6 % of the deepest rows, on 20 data sets",
         (),
         True,
     ),

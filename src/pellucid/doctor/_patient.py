@@ -21,12 +21,14 @@ from ._look import Look, look
 from ._program import Program
 from ._structure import Structure, structure
 from ._task import Task, flat
-from ._trials import Trial, applicable, changed, score_of, task_for, threshold_of, tried
+from ._trials import Trial, applicable, changed, redrawn, score_of, task_for, threshold_of, tried
 
 MENDED = ("suited output", "standardise inputs", "standardise targets", "adam at 0.01")  # what suits most trainings
 MOST_ROWS = 4096
 FEWEST_HELD = 100  # rows of which a fifth can be held out
 HELPS_HELD = 0.1  # of the gap of the rows held out
+STARTS = 3  # others that are tried, to tell harm from an unlucky one
+CHANCE = 0.5  # of what was missed, that another start makes up for
 FEWEST_STEPS = 300  # that a change is tried for: fewer tell nothing
 
 
@@ -285,6 +287,19 @@ class Patient:
         trials = [self.run(program, steps) for steps in (self.base.steps, self.base.steps * times)]
         few, many = (self.above(score_of(asked, t.net, self.task)) if t and t.finite else 0.0 for t in trials)
         return many > few + HELPS_HELD * (self.best - few)
+
+    @cached_property
+    def chance(self) -> float:
+        """What the same program reaches from another start, where that makes up for half of what was missed; else 0."""
+        if self.base is None or self.task is None or not self.base.finite:
+            return 0.0
+        for seed in range(self.seed + 1, self.seed + 1 + STARTS):
+            drawn = replace(self.sample, net=redrawn(self.net, seed)).set(seed=seed)
+            found = self.run(drawn, self.base.steps) if self.left > 0 else None
+            reached = self.above(found.score) if found else self.trivial
+            if reached - self.reached > CHANCE * (self.best - self.reached):
+                return reached
+        return 0.0
 
     def share(self, name: str) -> float:
         """What a change brings by itself or, where little was learned, what is lost without it when all is mended."""

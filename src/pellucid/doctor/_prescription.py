@@ -8,17 +8,13 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-import jax
-import numpy as np
-
-from ..module import Layer, learned
 from ..records import Record, unlisted
 from ._changes import CHANGES
 from ._finding import Finding
 from ._patient import Patient
 from ._program import Program
 from ._telling import Tell, silent
-from ._trials import applicable, changed, tried
+from ._trials import applicable, changed, redrawn, tried
 
 ENOUGH = 0.05  # of what there is to learn: a smaller change is taken that comes as near to the best
 BETTER = 0.02  # of what there is to learn: less is not told from chance
@@ -229,18 +225,6 @@ class Search:
 def ordered(names: tuple[str, ...]) -> tuple[str, ...]:
     """In the order of the table: what rebuilds a network comes behind what scales its rows."""
     return tuple(name for name in CHANGES if name in names)
-
-
-def redrawn(net: Layer, seed: int) -> Layer:
-    """The same network from another draw: the numbers of every weight in another order, which keeps their law."""
-    rng = np.random.default_rng(seed)
-
-    def shuffled(a: Any) -> Any:
-        if a is None or np.ndim(a) < 2:
-            return a
-        return rng.permutation(np.ravel(a)).reshape(np.shape(a)).astype(np.asarray(a).dtype)
-
-    return jax.tree.map(lambda old, new: old if new is None else new, net, jax.tree.map(shuffled, learned(net)))
 
 
 def code_of(name: str, program: Program) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from ..errors import PellucidError
+from ..module import Layer, learned
 from ..train import outputs, short
 from ._changes import CHANGES
 from ._criterion import criterion_of
@@ -93,3 +95,15 @@ def changed(program: Program, task: Task, *names: str) -> Program | None:
 def applicable(program: Program, task: Task, names: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the changes that change something."""
     return tuple(name for name in names if CHANGES[name].apply(program, task) is not None)
+
+
+def redrawn(net: Layer, seed: int) -> Layer:
+    """The same network from another draw: the numbers of every weight in another order, which keeps their law."""
+    rng = np.random.default_rng(seed)
+
+    def shuffled(a: Any) -> Any:
+        if a is None or np.ndim(a) < 2:
+            return a
+        return rng.permutation(np.ravel(a)).reshape(np.shape(a)).astype(np.asarray(a).dtype)
+
+    return jax.tree.map(lambda old, new: old if new is None else new, net, jax.tree.map(shuffled, learned(net)))
