@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,9 +7,9 @@ import pytest
 from sklearn.datasets import make_moons
 
 import pellucid as pl
-from pellucid.doctor import RULES, Patient, Program, diagnose
+from pellucid.doctor import RULES, Finding, Patient, Program, diagnose
 from pellucid.doctor._changes import CHANGES
-from pellucid.doctor._diagnosis import static_findings
+from pellucid.doctor._diagnosis import beyond_chance, static_findings
 from pellucid.errors import DataError, SettingError
 from pellucid.layers import Activation, Dense, Sequential, Softmax
 from pellucid.losses import loss, own
@@ -215,3 +217,17 @@ def test_learning_by_heart_is_no_sign_of_too_few_updates():
 
     assert learns(x[:, :1] * x[:, 1:2])
     assert not learns(noise)
+
+
+@pytest.mark.parametrize(("others", "chance"), [((0.55, 0.93), 0.93), ((0.55, 0.6, 0.7), 0.0)])
+def test_what_another_start_makes_up_for_is_chance(monkeypatch, others, chance):
+    patient = Patient(Program(NET, Settings(loss("binary_cross_entropy"), epochs=2), X, Y), seconds=60)
+    patient.reached, patient.reference = 0.5, 1.0
+    scores, base = iter(others), patient.base
+    monkeypatch.setattr(patient, "run", lambda program, steps: replace(base, score=next(scores)))
+    assert patient.chance == chance
+    row = {"mechanism": "", "cure": "", "where": "x", "epoch": 0, "evidence": "", "numbers": {"rule": "a"}}
+    found = [Finding("PREP_X", confidence=sure, **row) for sure in ("certain", "likely", "harmless")]
+    kept, notes = beyond_chance(found, patient)
+    assert [f.confidence for f in kept] == ["certain", "possible" if chance else "likely", "harmless"]
+    assert len(notes) == bool(chance)
