@@ -1,12 +1,24 @@
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
 
 from pellucid.errors import SettingError
-from pellucid.layers import AdaptiveAveragePool, AvgPool, GlobalMaxPool, MaxPool, Pad, Upsample
+from pellucid.layers import (
+    AdaptiveAveragePool,
+    AvgPool,
+    Dense,
+    GlobalMaxPool,
+    GroupNorm,
+    MaxPool,
+    Pad,
+    Residual,
+    Sequential,
+    Upsample,
+)
 
 NAN = jnp.array([1.0, jnp.nan, 2.0, 5.0, 4.0, 3.0]).reshape(1, 6, 1)
 
@@ -50,3 +62,12 @@ def test_odd_sizes_with_a_stride_give_pytorchs_places(size, window, stride, padd
 def test_an_impossible_setting_is_refused(make, words):
     with pytest.raises(SettingError, match=re.escape(words)):
         make()
+
+
+@pytest.mark.parametrize("seed", [4, 8])
+def test_the_largest_is_found_where_the_compiler_computes_values_twice(seed):
+    norms = [GroupNorm.create(4, 2), GroupNorm.create(4, 2)]
+    dense = Residual(Sequential([Dense.create(4, 4, key=jax.random.key(seed))]))
+    net = Sequential([AdaptiveAveragePool(6), *norms, dense, GlobalMaxPool()])
+    x = np.random.default_rng(seed).normal(size=(2, 3, 3, 4)).astype(np.float32)
+    np.testing.assert_allclose(jax.jit(lambda x: net(x))(x), net(x), rtol=1e-5)

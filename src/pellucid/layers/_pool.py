@@ -155,10 +155,13 @@ class GlobalMaxPool(Layer):
         if counts is not None:
             counts = counts.reshape(*flat.shape[:2], 1)
             flat = jnp.where(counts, flat, -jnp.inf)
-        # The least place that has the largest value: much faster than argmax on a CPU.
+        # The least place that has the largest value: much faster than argmax on a CPU. The compiler may compute a value
+        # twice, and not to the same bit: then no place has it, and argmax tells.
         largest = lax.stop_gradient(flat).max(1, keepdims=True)
         place = jnp.arange(flat.shape[1])[:, None]
         winner = jnp.where((flat == largest) | jnp.isnan(flat), place, flat.shape[1]).min(1, keepdims=True)
+        lost = (winner == flat.shape[1]).any()
+        winner = lax.cond(lost, lambda: flat.argmax(1, keepdims=True).astype(winner.dtype), lambda: winner)
         y = jnp.take_along_axis(flat, winner, 1)
         if counts is not None:
             empty = ~counts.any(1, keepdims=True)
