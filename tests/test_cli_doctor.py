@@ -100,7 +100,7 @@ def test_the_rules_are_listed_without_a_run(here):
 
 BAD = [
     (["doctor"], "Name a run or a file"),
-    (["doctor", "net.onnx"], "net.onnx: .onnx files cannot be opened yet"),
+    (["doctor", "net.h5"], "net.h5: .h5 files cannot be opened yet"),
     (["doctor", "none.safetensors"], "There is no file or folder none.safetensors"),
     (["doctor", "last", "--target", "kind"], "a run knows its own"),
     (["doctor", "last", "--page", "page.txt"], "--page wants a name that ends in .html"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from layer_cases import attention, augment, basic, conv, dropout, local, norm, pool, recurrent
+from layer_cases import attention, augment, basic, conv, dropout, local, norm, operator, pool, recurrent
 from layer_cases.case import Case
 from pellucid import layers
 from pellucid.activations import CURVES
@@ -38,6 +38,7 @@ CASES: dict[str, Case] = (
     | attention.CASES
     | norm.CASES
     | local.CASES
+    | operator.CASES
     | pool.CASES
     | recurrent.CASES
 )
@@ -59,13 +60,18 @@ def case(name):
     return CASES[name]
 
 
-def blame_at(shape: tuple[int, ...]) -> jax.Array:
-    return jnp.asarray(np.random.default_rng(1).normal(size=shape))
+def blame_of(y: Any) -> Any:
+    """Random blame for an output, an array or a tuple of them."""
+    return jax.tree.map(lambda a: jnp.asarray(np.random.default_rng(1).normal(size=a.shape)), y)
+
+
+def inner(a: Any, b: Any) -> jax.Array:
+    return sum(jnp.vdot(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
 def one_pass(case: Case, layer: Layer, x: Any) -> tuple[Any, Any, Any]:
     y, saved = layer.forward(x, key=case.key)
-    dx, dlayer = layer.backward(saved, blame_at(values_of(y).shape))
+    dx, dlayer = layer.backward(saved, blame_of(values_of(y)))
     return values_of(y), dx, dlayer
 
 
@@ -85,7 +91,7 @@ def test_every_layer_has_a_row():
 def test_backward_is_the_vjp(case):
     x = case.at_kinks()
     y, vjp = jax.vjp(lambda layer, x: values_of(layer.forward(x, key=case.key)[0]), case.layer, x)
-    dlayer, dx = vjp(blame_at(y.shape))
+    dlayer, dx = vjp(blame_of(y))
     got_y, got_dx, got_dlayer = one_pass(case, case.layer, x)
     assert jax.tree.structure(got_dlayer) == jax.tree.structure(case.layer)
     assert_same((got_y, got_dx, learned(got_dlayer)), (y, dx, learned(dlayer)))
@@ -99,13 +105,12 @@ def test_backward_meets_finite_differences(case):
         way = jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape)), (learned(case.layer), x))
         way = way if case.moves else (way[0], jax.tree.map(jnp.zeros_like, x))
         ahead, behind = (
-            (values_of(y) * blame_at(values_of(y).shape)).sum()
+            inner(values_of(y), blame_of(values_of(y)))
             for s in (h, -h)
             for layer, moved in [jax.tree.map(lambda a, d, s=s: a if d is None else a + s * d, (case.layer, x), way)]
             for y in [layer.forward(moved, key=case.key)[0]]
         )
-        pairs = zip(*map(jax.tree.leaves, ((learned(dlayer), dx), way)), strict=True)
-        slope = sum(jnp.vdot(g, d) for g, d in pairs)
+        slope = inner((learned(dlayer), dx), way)
         np.testing.assert_allclose((ahead - behind) / (2 * h), slope, rtol=1e-7, atol=1e-8)
 
 
@@ -130,7 +135,8 @@ def test_a_layer_is_a_pytree_of_its_arrays(case):
     assert all(a is b for a, b in zip(jax.tree.leaves(again), leaves, strict=True))
     x = case.away()
     nothing = one_pass(case, jax.tree.map(jnp.zeros_like, case.layer), x)
-    assert nothing[0].shape == values_of(case.layer.forward(x, key=case.key)[0]).shape
+    whole = values_of(case.layer.forward(x, key=case.key)[0])
+    assert jax.tree.map(jnp.shape, nothing[0]) == jax.tree.map(jnp.shape, whole)
 
 
 def test_saved_and_loaded_is_the_same_bit_for_bit(case, tmp_path):
@@ -142,7 +148,7 @@ def test_saved_and_loaded_is_the_same_bit_for_bit(case, tmp_path):
     assert jax.tree.structure(found) == jax.tree.structure(case.layer)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(case.layer), strict=True):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
-    assert (values_of(found(case.at_kinks())) == values_of(case.layer(case.at_kinks()))).all()
+    assert_same(values_of(found(case.at_kinks())), values_of(case.layer(case.at_kinks())), 0, 0)
 
 
 def test_pytorch_agrees_in_value_and_gradient(case):
@@ -154,9 +160,10 @@ def test_pytorch_agrees_in_value_and_gradient(case):
     theirs = {path: tensor(a) for path, a in parameters(case.layer).items()}
     inputs = jax.tree.map(tensor, x)
     wanted = case.pytorch(theirs, inputs)
-    wanted.backward(torch.from_numpy(np.array(blame_at(y.shape))))
+    outputs = jax.tree.leaves(wanted)
+    torch.autograd.backward(outputs, [torch.from_numpy(np.array(a)) for a in jax.tree.leaves(blame_of(y))])
     tolerance = 1e-7 if "hard_sigmoid" in str(case.layer) else 1e-11  # PyTorch's own 1/6 has single precision
-    assert_same(y, wanted.detach().numpy(), tolerance, 1e-12)
+    assert_same(y, jax.tree.map(lambda t: t.detach().numpy(), wanted), tolerance, 1e-12)
     assert_same(dx, jax.tree.map(lambda t: t.grad.numpy(), inputs), tolerance, 1e-12)
     for path, gradient in parameters(dlayer).items():
         np.testing.assert_allclose(gradient, theirs[path].grad.numpy(), tolerance, 1e-12)
@@ -171,7 +178,7 @@ def test_single_precision_is_kept_forward_and_backward(case):
 
     def go(layer, x):
         y, saved = layer.forward(x, key=case.key)
-        return values_of(y), layer.backward(saved, jnp.ones_like(values_of(y)))
+        return values_of(y), layer.backward(saved, jax.tree.map(jnp.ones_like, values_of(y)))
 
     y, (dx, dlayer) = jax.eval_shape(go, *single)
     assert {a.dtype for a in jax.tree.leaves((y, dx, dlayer))} == {jnp.dtype("float32")}
@@ -207,5 +214,4 @@ def test_the_docstring_has_the_formula_and_the_headings_that_apply(kind):
 
 def test_without_a_key_the_answer_is_always_the_same(case):
     x = case.away()
-    first, again = values_of(case.layer.forward(x)[0]), values_of(case.layer(x))
-    assert np.asarray(first).tobytes() == np.asarray(again).tobytes()
+    assert_same(values_of(case.layer.forward(x)[0]), values_of(case.layer(x)), 0, 0)

@@ -6,12 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import activations, doctor, errors, geometry, initializers, layers, losses
+    from . import activations, doctor, errors, geometry, initializers, layers, losses, sklearn
     from ._api import fit, load, open_run, runs, save, with_data, write_report
     from .backprop import blame, summary, unit_variance
     from .doctor import diagnose
     from .geometry import explain
-    from .insight import attention, dropout_scale, filters, gates, neuron, signal
+    from .insight import attention, diff, dropout_scale, filters, gates, neuron, signal
+    from .interop import from_sklearn, from_torch, to_onnx, to_torch, watch_torch
     from .layers import mlp
     from .module import parameters
 
@@ -20,11 +21,12 @@ _HOMES = {
     "backprop": ("blame", "summary", "unit_variance"),
     "doctor": ("diagnose",),
     "geometry": ("explain",),
-    "insight": ("attention", "dropout_scale", "filters", "gates", "neuron", "signal"),
+    "insight": ("attention", "diff", "dropout_scale", "filters", "gates", "neuron", "signal"),
+    "interop": ("from_sklearn", "from_torch", "to_onnx", "to_torch", "watch_torch"),
     "layers": ("mlp",),
     "module": ("parameters",),
 }
-_MODULES = ("activations", "doctor", "errors", "geometry", "initializers", "layers", "losses")
+_MODULES = ("activations", "doctor", "errors", "geometry", "initializers", "layers", "losses", "sklearn")
 
 __version__ = "0.1.0"
 __all__ = [
@@ -32,12 +34,15 @@ __all__ = [
     "attention",
     "blame",
     "diagnose",
+    "diff",
     "doctor",
     "dropout_scale",
     "errors",
     "explain",
     "filters",
     "fit",
+    "from_sklearn",
+    "from_torch",
     "gates",
     "geometry",
     "initializers",
@@ -51,8 +56,12 @@ __all__ = [
     "runs",
     "save",
     "signal",
+    "sklearn",
     "summary",
+    "to_onnx",
+    "to_torch",
     "unit_variance",
+    "watch_torch",
     "with_data",
     "write_report",
 ]

@@ -39,6 +39,7 @@ from .train import fit as train
 
 MODEL, CHECKPOINT, REPORT = "model.safetensors", "checkpoint.safetensors", "report.html"
 SNAPSHOTS = "snapshots.safetensors"
+ONNX, WEIGHTS = ".onnx", (".pt", ".pth")
 
 
 def fit(
@@ -262,11 +263,26 @@ def save(path: str | Path, what: Layer | Run) -> Path:
     return store.save(path, what.net, about={"run": about})
 
 
-def load(path: str | Path) -> Layer | Run:
-    """Read back what `save` wrote: a network, or a run; the folder of a kept run works too.
+def load(path: str | Path, net: Layer | None = None, names: Mapping[str, str] | None = None) -> Layer | Run:
+    """Read back what `save` wrote: a network, or a run; the folder of a kept run works too. An .onnx file of others is
+    opened as a network of layers, which takes and gives the arrays that the file says.
 
-    Raises: StoreError where the file is not one of ours, damaged, or not to be trusted.
+    With `net`, the file holds the weights of a PyTorch module of the same build (.safetensors, .pt or .pth), which go
+    into the layers of the same names; where those differ, `names` says so: `{"fc1": "layers[0]"}`.
+
+    Raises: StoreError where the file is not one of ours, damaged, or not to be trusted; InteropError where that is so
+        of an ONNX or PyTorch file, or it holds operations that are not supported or weights that do not fit, all listed.
     """
+    if net is not None:
+        from .interop import load_state
+
+        return load_state(net, path, names)
+    if Path(path).suffix.lower() in WEIGHTS:
+        raise StoreError(f"{path} holds weights without a network: name the one they are for, as load(path, net=…).")
+    if Path(path).suffix.lower() == ONNX:
+        from .interop import from_onnx
+
+        return from_onnx(path)
     net, about = store.load(path)
     if not isinstance(about, dict) or "run" not in about:
         return net
@@ -332,7 +348,7 @@ def locate(run: str, root: str | Path = "runs") -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
-        if path.suffix == ".safetensors" or len(path.parts) > 1:
+        if path.suffix.lower() in (".safetensors", ONNX) or len(path.parts) > 1:
             raise StoreError(f"There is no file or folder {run}.")
         folder = store.RunStore(root)
         path = folder.folder(folder.get(run)["id"])

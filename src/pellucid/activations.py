@@ -47,7 +47,7 @@ class Curve:
     def piecewise_linear(self) -> bool:
         return self.pieces is not None
 
-    def flat(self, slope: Any, **settings: float) -> Any:
+    def flat(self, slope: Any, /, **settings: float) -> Any:
         """Where such a slope is under a hundredth of the steepest, or of 1 where the curve has no steepest."""
         steepest = self.lipschitz(**settings)
         return abs(slope) < SATURATED * (steepest if isfinite(steepest) else 1.0)

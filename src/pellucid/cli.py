@@ -7,7 +7,7 @@ import os
 import click
 
 from . import __version__
-from ._commands import _ask, _doctor, _geometry, _runs, _train
+from ._commands import _ask, _diff, _doctor, _export, _geometry, _runs, _train
 from ._commands._command import command, epilog
 
 EXAMPLES = (
@@ -68,6 +68,18 @@ command(
     "pellucid doctor net.safetensors --data houses.csv --target price --loss squared_error",
     "pellucid doctor --rules",
 )(_doctor.doctor)
+command(
+    main,
+    "pellucid export last -o iris.onnx",
+    "pellucid export last -o iris.onnx --answers --opset 20",
+    "pellucid export net.safetensors -o net.onnx --shape 1,28,28,1",
+)(_export.export)
+command(
+    main,
+    "pellucid diff last 20260131-142501-iris-a1b2",
+    "pellucid diff before.safetensors after.safetensors --data new.npz --json",
+    "pellucid diff before.onnx after.onnx --out diff.html",
+)(_diff.diff)
 command(main, "pellucid report last", "pellucid report last --out story.html")(_ask.report)
 command(main, "pellucid runs", "pellucid runs --limit 5 --json")(_runs.runs)
 command(main, "pellucid show last", "pellucid show runs/20260131-142501-iris-a1b2")(_runs.show)

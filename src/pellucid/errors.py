@@ -5,6 +5,7 @@ PellucidError
 ├── DataError       the table, the labels or the file cannot be learned from as it is
 ├── SettingError    an unknown name or an impossible value of a setting
 ├── GeometryError   a network, or a place in its input space, that has no exact geometry
+├── InteropError    a model of another framework that cannot be opened, computed or written
 └── StoreError      a file that cannot be written, or cannot be trusted when read
 """
 
@@ -45,6 +46,10 @@ class SettingError(PellucidError, ValueError):
 
 class GeometryError(PellucidError, ValueError):
     """A network, or a place in its input space, that has no exact geometry; or an answer that is too large."""
+
+
+class InteropError(PellucidError, ValueError):
+    """A model of another framework that cannot be opened, computed or written: what in it, and why."""
 
 
 class StoreError(PellucidError, OSError):

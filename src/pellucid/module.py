@@ -105,7 +105,8 @@ def learned(net: Any) -> Any:
     """The network with None in place of its running statistics."""
     if not isinstance(net, Layer):
         return net
-    statistics = {f.name: None for f in dataclasses.fields(net) if f.metadata.get("running")}
+    fields = [f.name for f in dataclasses.fields(net) if f.metadata.get("running")]
+    statistics = {name: jax.tree.map(lambda _: None, getattr(net, name)) for name in fields}
     return replaced(map_children(net, lambda _, child: learned(child)), **statistics)
 
 

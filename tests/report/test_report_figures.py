@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import jax
 import matplotlib
@@ -12,7 +13,17 @@ from doctor_cases import CURE, ROWS, diagnosis, finding
 from pellucid.backprop import blame
 from pellucid.errors import SettingError
 from pellucid.geometry import along, complex_of, nearest_flip, surface_of
-from pellucid.insight import Calibration, Verdict, attention, dropout_scale, filters, gates, nearest_change, signal
+from pellucid.insight import (
+    Calibration,
+    Verdict,
+    attention,
+    diff,
+    dropout_scale,
+    filters,
+    gates,
+    nearest_change,
+    signal,
+)
 from pellucid.layers import LSTM, Dense, MultiHeadAttention, Residual, Sequential, mlp
 from pellucid.report import figure
 from pellucid.report._figures import FIGURES
@@ -22,6 +33,12 @@ from pellucid.train import Evaluation, RangeTest
 
 def plane():
     return complex_of(mlp([2, 4, 3], key=1))
+
+
+def difference(run):
+    """A run beside one of another start, on a slice of its rows."""
+    other = mlp([len(run.preprocess.input_names), 5, run.output(run.data.train_rows[:1]).shape[1]], key=3)
+    return diff(run, replace(run, net=other))
 
 
 def drawings(classified, regressed):
@@ -50,6 +67,7 @@ def drawings(classified, regressed):
         ("Filters grid", filters(r.run, "layers[0]"), {}),
         ("GradientCheck errors", check, {}),
         ("Propagation depth", signal(small, np.ones((4, 2)), np.zeros((4, 1)), "mse"), {}),
+        *((f"Difference {kind}", difference(c.run), {"kind": kind}) for kind in ("layers", "answers", "regions")),
         ("DropoutScale ratio", dropout_scale(small, np.ones((4, 2)), passes=9), {}),
         ("Gates strip", gates(LSTM.create(2, 3, key=jax.random.key(0)), np.ones((1, 4, 2))), {}),
         *((f"Complex {kind}", plane(), {"kind": kind}) for kind in ("regions", "slope", "pattern", "layer")),

@@ -76,6 +76,20 @@ def test_the_same_settings_give_the_same_rule_and_hence_one_compilation():
     assert optimizer("adam", clip=1.0) is not optimizer("adam", clip=2.0)
 
 
+def test_the_strength_of_weight_decay_is_in_the_memory_and_not_in_the_program():
+    weak, strong = optimizer("adam", weight_decay=0.1), optimizer("adam", weight_decay=0.3)
+    assert (weak, hash(weak)) == (strong, hash(strong))
+    assert weak != optimizer("adam", weight_decay=0.1, clip=1.0)
+    net = {"w": jnp.ones((2, 2)), "b": jnp.ones(2)}
+    step = jax.jit(
+        lambda rule, memory: rule.update(jax.tree.map(jnp.zeros_like, net), memory, net)[0], static_argnums=0
+    )
+    sgd = [optimizer("sgd", weight_decay=strength) for strength in (0.1, 0.3)]
+    for rule, strength in zip(sgd, (0.1, 0.3), strict=True):
+        np.testing.assert_allclose(step(rule, rule.init(net))["w"], -strength, rtol=1e-6)
+    assert step._cache_size() == 1
+
+
 def test_every_optimizer_is_built_and_has_a_default_rate():
     for name in OPTIMIZERS:
         optimizer(name).init({"w": jnp.zeros((2, 2))})

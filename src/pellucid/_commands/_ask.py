@@ -16,7 +16,7 @@ from ._places import read_rows, shown
 if TYPE_CHECKING:
     import polars
 
-    from ..backprop import Blame
+    from ..backprop import Blame, Summary
     from ..module import Layer
     from ..train import Evaluation, Run
 
@@ -207,23 +207,33 @@ def part_of(trained: Run, row: int) -> str:
 def summary(run: str, shape: str | None, root: str) -> Answer:
     """Every layer of a network in a table.
 
-    Its formula, the shape of its output, its parameters and what it costs.
-    The exit code is 1 where a layer does not fit the one before it.
+    Its formula, the shape of its output, its parameters and what it costs. MODEL is a network saved by pl.save, or an
+    .onnx file. The exit code is 1 where a layer does not fit the one before it.
     """
+    from .._api import load, locate
+    from ..report import text
+
+    path = locate(run, root)
+    found = table_of(load(path), path, shape)
+    return Answer(text(found), found, FOUND if found.error else GOOD)
+
+
+def table_of(held: Layer | Run, path: Path, shape: str | None) -> Summary:
+    """The table of layers, for an input of this shape, of the run's own, or that the file says."""
     import numpy as np
 
-    from .._api import load, locate
     from ..backprop import summary as table
-    from ..report import text
     from ..train import Run
 
-    held = load(locate(run, root))
     x: Any = None
     if isinstance(held, Run):
         x = np.zeros((1, *(held.preprocess.shape or [len(held.preprocess.input_names)])), np.float32)
         held = held.net
-    found = table(held, sizes_of(shape) if shape else x)
-    return Answer(text(found), found, FOUND if found.error else GOOD)
+    elif path.suffix.lower() == ".onnx":
+        from ..interop import input_shape
+
+        x = input_shape(path)
+    return table(held, sizes_of(shape) if shape else x)
 
 
 @click.argument("run")
@@ -258,17 +268,23 @@ def sizes_of(text: str) -> tuple[int, ...]:
         raise SettingError(f"--shape wants whole numbers with commas between them, as in 1,64; got {text!r}.") from None
 
 
-@click.argument("run")
+@click.argument("run", metavar="RUN|MODEL")
 @click.option("--data", metavar="FILE", help="Another file than the one RUN was trained on.")
 @click.option("--out", type=Path, metavar="PATH", help="Where to write it; report.html in the run's folder by default.")
 @runs_option
 def report(run: str, data: str | None, out: Path | None, root: str) -> Answer:
-    """Write what RUN learned, and how well, as one HTML page."""
-    from .._api import REPORT, locate, open_run, with_data
+    """Write what RUN learned, and how well, as one HTML page; of a network alone, such as an .onnx file, its layers."""
+    from .._api import REPORT, load, locate, open_run, with_data
     from ..insight import story
-    from ..report import page
+    from ..report import html, page
     from ..store import write_text
+    from ..train import Run
 
+    place = locate(run, root)
+    if place.suffix.lower() == ".onnx" or not isinstance(load(place), Run):
+        found = table_of(load(place), place, None)
+        path = write_text(out or place.with_suffix(".html"), html(found, whole=True))
+        return Answer(f"report  {path}", {"report": path})
     trained = with_data(open_run(run, root), data)
     told = story(trained, shown(data or trained.source["path"]))
     path = write_text(out or locate(run, root).parent / REPORT, page(told))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..doctor import Diagnosis, Prescription
 
-NOT_YET = (".onnx", ".pt", ".pth", ".h5", ".keras")
+NOT_YET = (".pt", ".pth", ".h5", ".keras")
 FOR_CURES = 60.0  # seconds
 
 
@@ -40,9 +40,9 @@ def doctor(
     """Why does RUN not learn what it could, and what to change?
 
     Looks at the network and its settings, at the data, and at short trainings with one thing changed each: what is
-    wrong, where, how sure that is, and what it costs. FILE is a network saved by pl.save, examined as the start of a
-    training; without --data only what is static is looked at. The exit code is 1 where something certain or likely was
-    found.
+    wrong, where, how sure that is, and what it costs. FILE is a network saved by pl.save, or an .onnx file, examined as
+    the start of a training; without --data only what is static is looked at. The exit code is 1 where something
+    certain or likely was found.
     """
     from ..report import text
 

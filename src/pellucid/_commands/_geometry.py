@@ -44,9 +44,9 @@ def regions(
     """Every region in which RUN is one linear formula, exactly.
 
     Of a network of two inputs in the rectangle of its data, in the data's own units; of any other in a slice through
-    three rows of its data. FILE is a network saved by pl.save. A picture says more: --out regions.html tells the
-    formula of each region where the pointer rests on it. A .json is a certificate that `verify` checks again, and is of
-    networks of two inputs, in the inputs as the network takes them.
+    three rows of its data. FILE is a network saved by pl.save, or an .onnx file. A picture says more: --out
+    regions.html tells the formula of each region where the pointer rests on it. A .json is a certificate that `verify`
+    checks again, and is of networks of two inputs, in the inputs as the network takes them.
     """
     from ..insight import view
     from ..report import text
@@ -77,7 +77,7 @@ def explain(
 
     Around each row the network is one linear formula: what each input contributed to the output, by how much it moves
     it, and how far that formula holds. Then the nearest change of the row that changes the answer: of all inputs, and
-    of each of the strongest alone. FILE is a network saved by pl.save; it wants --data.
+    of each of the strongest alone. FILE is a network saved by pl.save, or an .onnx file; it wants --data.
     """
     from ..insight import explained
     from ..report import text

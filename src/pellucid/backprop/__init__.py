@@ -5,7 +5,7 @@ from ._chain import Chain, Signal, Step, chains
 from ._check import GradientCheck
 from ._lsuv import unit_variance
 from ._pass import Pass, backpropagate
-from ._summary import Row, Summary, summary
+from ._summary import Row, Summary, default_shape, summary
 from ._tap import Listener, Place, Tap, Trace, heard, listening, places, tapped, traces, untapped
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "backpropagate",
     "blame",
     "chains",
+    "default_shape",
     "heard",
     "listening",
     "places",

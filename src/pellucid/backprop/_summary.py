@@ -131,7 +131,7 @@ def default_shape(net: Layer) -> tuple[int, ...]:
     channels = () if kind is layers.Embedding else (n_in * (first.groups if kind in RANKS else 1),)
     raise SettingError(
         f"The first weight, that of a {kind.__name__}, does not say how large an input is: "
-        f"give its shape, as in pl.summary(net, {words((1, *OPEN[kind], *channels))})."
+        f"give its shape as x, as in x={words((1, *OPEN[kind], *channels))}."
     )
 
 
@@ -161,6 +161,8 @@ def formula(layer: Layer) -> str:
     """What a layer computes, as its documentation states it."""
     if isinstance(layer, Activation):
         return f"y = {curve(layer.name).formula}"
+    if isinstance(layer, layers.Operator):
+        return f"y = {layer.kind}({', '.join(['x', *(f'{name}={value}' for name, value in layer.attributes)])})"
     found = re.search(r"`(.+?)`", (type(layer).__doc__ or "").partition("\n")[0])
     return found.group(1) if found else ""
 

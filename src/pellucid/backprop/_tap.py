@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from ..layers import Graph, run, values_of
@@ -50,7 +51,7 @@ class Tap(Layer):
     def backward(self, saved: Any, dy: Any) -> tuple[Any, Tap]:
         inner, x, y = saved
         dx, dlayer = self.layer.backward(inner, dy)
-        return dx, Tap(dlayer, Trace(x, y, dx, dy))
+        return dx, Tap(dlayer, Trace(x, side_by_side(y, y), dx, side_by_side(dy, y)))
 
 
 class Listener(Layer):
@@ -62,12 +63,22 @@ class Listener(Layer):
 
     def forward(self, x: Any, *, key: Array | None = None) -> tuple[Any, Any]:
         y, saved = run(self.layer, x, key)
-        self.tell(self.layer, x, values_of(y), saved)
+        y_seen = values_of(y)
+        self.tell(self.layer, x, side_by_side(y_seen, y_seen), saved)
         return y, saved
 
     def backward(self, saved: Any, dy: Any) -> tuple[Any, Listener]:
         dx, dlayer = self.layer.backward(saved, dy)
         return dx, Listener(dlayer, self.tell)
+
+
+def side_by_side(parts: Any, like: Any) -> Any:
+    """The several outputs of a layer as one array, those with a slope where there are any; one output as it is."""
+    if not isinstance(like, tuple):
+        return parts
+    kept = [part for part, y in zip(parts, like, strict=True) if jnp.issubdtype(y.dtype, jnp.inexact)] or list(parts)
+    rows = kept[0].shape[:1] if len({part.shape[:1] for part in kept}) == 1 else ()
+    return jnp.concatenate([part.reshape(*rows, -1) for part in kept], axis=-1)
 
 
 def heard(net: Layer, x: Any, what: Callable[[Layer, Any, Any, Any], Any]) -> list[tuple[str, Any]]:

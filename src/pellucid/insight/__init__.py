@@ -4,6 +4,10 @@ from ._attention import Attention, LayerAttention, attention
 from ._baselines import Baseline, Verdict, baselines, verdict
 from ._calibration import Calibration, calibration
 from ._changed import NearestChange, nearest_change, strongest
+from ._diff import Difference, diff
+from ._diff_answers import AnswerChange
+from ._diff_layers import ArrayChange, LayerChange
+from ._diff_regions import RegionChange
 from ._dropout_scale import DropoutScale, LayerScale, dropout_scale
 from ._filters import Filters, filters
 from ._gates import GateResponse, Gates, LayerGates, gates
@@ -20,10 +24,13 @@ from ._story import Facts, Story, story
 from ._worst import WorstRow, worst_rows
 
 __all__ = [
+    "AnswerChange",
+    "ArrayChange",
     "Attention",
     "Baseline",
     "Calibration",
     "Course",
+    "Difference",
     "DropoutScale",
     "Excited",
     "Facts",
@@ -35,6 +42,7 @@ __all__ = [
     "Growth",
     "Importance",
     "LayerAttention",
+    "LayerChange",
     "LayerGates",
     "LayerScale",
     "LayerSignal",
@@ -45,6 +53,7 @@ __all__ = [
     "Neurons",
     "Piecewise",
     "Propagation",
+    "RegionChange",
     "Reproduction",
     "Story",
     "Term",
@@ -54,6 +63,7 @@ __all__ = [
     "attention",
     "baselines",
     "calibration",
+    "diff",
     "dropout_scale",
     "explained",
     "filters",

@@ -47,3 +47,4 @@ class Model:
     constants: Mapping[str, np.ndarray]
     opset: int  # of the words of ONNX
     source: str = "the model"  # how errors name it
+    exact: bool = False  # whether `constants` are the weights that are learned, and nothing else

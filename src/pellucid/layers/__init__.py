@@ -19,6 +19,7 @@ from ._local import LocallyConnected1d, LocallyConnected2d
 from ._mlp import mlp
 from ._networks import convnet, recurrent_net
 from ._norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from ._operator import Collect, Operator, Pick
 from ._pad import Pad, Upsample
 from ._pool import AdaptiveAveragePool, AvgPool, GlobalAveragePool, GlobalMaxPool, MaxPool
 from ._recurrent import GRU, LSTM, RNN
@@ -38,6 +39,7 @@ __all__ = [
     "BatchNorm",
     "Bidirectional",
     "ChannelDropout",
+    "Collect",
     "Concat",
     "Conv1d",
     "Conv2d",
@@ -64,9 +66,11 @@ __all__ = [
     "Masking",
     "MaxPool",
     "MultiHeadAttention",
+    "Operator",
     "PReLU",
     "Pad",
     "Parallel",
+    "Pick",
     "PlainDropout",
     "RMSNorm",
     "RandomFlip",

@@ -11,6 +11,7 @@ from ._containers import Sequential
 from ._conv import Conv1d, Conv2d, Conv3d
 from ._conv_transpose import ConvTranspose1d, ConvTranspose2d
 from ._dense import Dense
+from ._graph import Graph
 from ._local import LocallyConnected1d, LocallyConnected2d
 from ._norm import BatchNorm
 
@@ -25,7 +26,8 @@ def fold_batchnorm(net: Layer) -> Layer:
 
     At inference a BatchNorm is `y = s x + t` for each channel, with s = w / √(variance + ε) and t = b − s · mean.
     Behind a layer of weights `x W + c` that is `x (W s) + (c s + t)`; before a Dense layer, or a convolution that does
-    not pad, `x (s W) + (t W + c)`. One that has no such neighbour in its Sequential stays.
+    not pad, `x (s W) + (t W + c)`. One that has no such neighbour in its Sequential stays; in a Graph it is folded into
+    the node before it, where nothing else reads that and its layer has no other node.
 
     Example:
         >>> net = Sequential([Dense(jnp.ones((2, 1)), None), BatchNorm.create(1)])
@@ -33,6 +35,8 @@ def fold_batchnorm(net: Layer) -> Layer:
         ['Dense']
     """
     net = map_children(net, lambda _, child: fold_batchnorm(child))
+    if isinstance(net, Graph):
+        return folded_graph(net)
     if not isinstance(net, Sequential):
         return net
     kept: list[Layer] = []
@@ -42,6 +46,28 @@ def fold_batchnorm(net: Layer) -> Layer:
             layer = one
         kept.append(layer)
     return Sequential(kept)
+
+
+def folded_graph(net: Graph) -> Graph:
+    """The same with each BatchNorm in the node before it, where that is its alone."""
+    layers, nodes = dict(net.layers), list(net.nodes)
+    for node, name, _ in net.nodes:
+        inputs = next(sources for other, _, sources in nodes if other == node)
+        before = next((owner for other, owner, _ in nodes if other == inputs[0]), "")
+        readers = sum(sources.count(inputs[0]) for _, _, sources in nodes)
+        alone = readers == 1 and sum(owner == before for _, owner, _ in nodes) == 1
+        if not isinstance(layers[name], BatchNorm) or not alone:
+            continue
+        if (one := folded(layers[before], layers[name])) is None:
+            continue
+        layers[before] = one
+        nodes = [
+            (other, owner, tuple(inputs[0] if source == node else source for source in sources))
+            for other, owner, sources in nodes
+            if other != node
+        ]
+    used = {owner for _, owner, _ in nodes}
+    return Graph({name: layer for name, layer in layers.items() if name in used}, nodes)
 
 
 def folded(first: Layer, second: Layer) -> Layer | None:

@@ -14,6 +14,7 @@ from ..geometry import Boundary, Complex, Explanation, LinearModels, NearestFlip
 from ..insight import (
     Attention,
     Calibration,
+    Difference,
     DropoutScale,
     Filters,
     Gates,
@@ -32,6 +33,7 @@ from . import (
     _complex,
     _curves,
     _diagnosed,
+    _difference,
     _explained,
     _finding,
     _gates,
@@ -60,6 +62,7 @@ FIGURES: dict[type, dict[str, Callable[..., Figure]]] = {
     GradientCheck: {"errors": _inside.gradient_check},
     Attention: {"heads": _attention.heads},
     Propagation: {"depth": _signal.signal},
+    Difference: {"layers": _difference.layers, "answers": _difference.answers, "regions": _difference.regions},
     DropoutScale: {"ratio": _signal.dropout_scale},
     Complex: {
         "regions": _complex.regions,

@@ -8,11 +8,14 @@ from typing import Any
 
 from ..backprop import Summary
 from ..doctor import Diagnosis, Finding, Prescription
+from ..insight import Difference
 from ..records import Record
 from ._colours import variables
 from ._diagnosis_page import box, diagnosis, prescription
+from ._difference import pictures
 from ._figures import FIGURES, figure_of
 from ._markup import DOCUMENT, Markup, element, figure_box, join, table_of
+from ._style import styled
 from ._text import more_columns, shape, text_of
 from .words import number
 
@@ -59,6 +62,10 @@ def body_of(record: Record, options: dict[str, Any]) -> list[Markup]:
             return diagnosis(record, key)
         case Prescription():
             return prescription(record, key)
+        case Difference():
+            with styled():
+                drawn = [figure_box(figure, f"{key}{i}", said) for i, (figure, said) in enumerate(pictures(record))]
+            return [element("pre", words), *drawn]
     parts = [element("pre", words)]
     if type(record) in FIGURES:
         said = f"The picture of this {type(record).__name__}; its numbers follow."

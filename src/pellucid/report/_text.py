@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..backprop import Blame, GradientCheck, Row, Summary
-from ..insight import Attention, DropoutScale, Gates, Importance, Neuron, Neurons, Propagation, Story
+from ..insight import Attention, Difference, DropoutScale, Gates, Importance, Neuron, Neurons, Propagation, Story
 from ..records import Record
 from ..train import Epoch, Evaluation, Preprocess, Run
-from . import _diagnosis_text, _gates, _geometry_text, _neuron_text
+from . import _diagnosis_text, _difference, _gates, _geometry_text, _neuron_text
 from .words import METRICS, cut, listed, metric, number, seconds, share, table
 
 MOST_LINES = 60
@@ -262,6 +262,7 @@ TEXTS: dict[type, Callable[[Any], str]] = {
     Neuron: _neuron_text.text,
     Neurons: neurons,
     Propagation: propagation,
+    Difference: _difference.text,
     DropoutScale: dropout_scale,
     Attention: attention,
     Gates: _gates.text,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._files import read_arrays, write_arrays, write_bytes, write_text
+from ._files import read_arrays, read_tensors, write_arrays, write_bytes, write_text
 from ._runs import RunStore, environment
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ __all__ = [
     "load",
     "pack",
     "read_arrays",
+    "read_tensors",
     "save",
     "unpack",
     "write_arrays",

@@ -28,6 +28,7 @@ MAX_BYTES = 16 * 2**30
 DTYPES = {"BOOL": "?", "F16": "<f2", "F32": "<f4", "F64": "<f8"} | {
     f"{sign.upper()}{8 * size}": f"<{sign}{size}" for sign in "iu" for size in (1, 2, 4, 8)
 }
+BRAIN = "BF16"  # which NumPy has no type for: the upper half of a float32
 STORABLE = {np.dtype(code) for code in DTYPES.values()}
 
 
@@ -66,16 +67,41 @@ def read_arrays(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> 
     Raises: StoreError naming the file and what is wrong with it.
     """
     path = Path(path)
+    with opened(path) as file:
+        header, size = _header(file, max_bytes)
+        about = _about(header.pop("__metadata__", None))
+        places = _places(header, size)
+        return {name: _array(file, name, dtype, shape) for name, (dtype, shape) in places.items()}, about
+
+
+def read_tensors(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file that anyone wrote, what else it says left aside; bfloat16 comes as float32.
+
+    It is held to the same rules as one of ours: no name twice, no bytes that overlap, are missing or left over.
+
+    Raises: StoreError naming the file and what is wrong with it.
+    """
+    path = Path(path)
+    with opened(path) as file:
+        header, size = _header(file, max_bytes)
+        if not isinstance(header.pop("__metadata__", {}), dict):
+            raise StoreError("its metadata is not a table of texts")
+        places = _places(header, size, DTYPES | {BRAIN: "<u2"})
+        arrays = {name: _array(file, name, dtype, shape) for name, (dtype, shape) in places.items()}
+        halves = [name for name, entry in header.items() if entry["dtype"] == BRAIN]
+        return arrays | {name: (arrays[name].astype("<u4") << 16).view("<f4") for name in halves}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file to read from, its name in whatever is wrong with it."""
     with reading(path):
         if not path.exists():
             raise StoreError("there is no such file")
         if not path.is_file():
             raise StoreError("it is not a file")
         with open(path, "rb") as file:
-            header, size = _header(file, max_bytes)
-            about = _about(header.pop("__metadata__", None))
-            places = _places(header, size)
-            return {name: _array(file, name, dtype, shape) for name, (dtype, shape) in places.items()}, about
+            yield file
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> Path:
@@ -231,9 +257,11 @@ def _about(metadata: Any) -> Any:
     return content["about"]
 
 
-def _places(header: dict[str, Any], size: int) -> dict[str, tuple[np.dtype, list[int]]]:
+def _places(
+    header: dict[str, Any], size: int, dtypes: Mapping[str, str] = DTYPES
+) -> dict[str, tuple[np.dtype, list[int]]]:
     """Each tensor's dtype and shape, in the order of their bytes, which must fill the file without gap or overlap."""
-    spans = {name: (*_declared(name, entry), name) for name, entry in header.items()}
+    spans = {name: (*_declared(name, entry, dtypes), name) for name, entry in header.items()}
     at = 0
     for start, end, name in sorted(spans.values()):
         if start != at:
@@ -242,20 +270,20 @@ def _places(header: dict[str, Any], size: int) -> dict[str, tuple[np.dtype, list
     if at != size:
         raise StoreError(f"its tensors take {at:,} bytes and it holds {size:,}: cut off, or something was added")
     order = [name for _, _, name in sorted(spans.values())]
-    return {name: (np.dtype(DTYPES[header[name]["dtype"]]), header[name]["shape"]) for name in order}
+    return {name: (np.dtype(dtypes[header[name]["dtype"]]), header[name]["shape"]) for name in order}
 
 
-def _declared(name: str, entry: Any) -> tuple[int, int]:
+def _declared(name: str, entry: Any, dtypes: Mapping[str, str]) -> tuple[int, int]:
     """Where a tensor's bytes begin and end, once its entry is found consistent."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise StoreError(f"tensor {name!r} must have dtype, shape and data_offsets, and nothing else")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise StoreError(f"tensor {name!r} has the unknown dtype {str(dtype)[:50]!r}; known: {', '.join(DTYPES)}")
+    if not isinstance(dtype, str) or dtype not in dtypes:
+        raise StoreError(f"tensor {name!r} has the unknown dtype {str(dtype)[:50]!r}; known: {', '.join(dtypes)}")
     if not (_naturals(shape) and len(shape) <= 32 and _naturals(offsets) and len(offsets) == 2):
         raise StoreError(f"tensor {name!r} has an impossible shape or place")
     start, end = offsets
-    wanted = math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize
+    wanted = math.prod(shape) * np.dtype(dtypes[dtype]).itemsize
     if end - start != wanted:
         raise StoreError(f"tensor {name!r} of shape {tuple(shape)} takes {wanted} bytes; its place has {end - start}")
     return start, end

@@ -3,18 +3,31 @@
 from ._bundled import BUNDLED, bundled
 from ._columns import Column, Preprocess
 from ._data import Block, Data, open_data
-from ._evaluate import Evaluation, by_chunks, chunks, evaluate, log_losses, metrics, outputs, probabilities, true_names
+from ._evaluate import (
+    Evaluation,
+    by_chunks,
+    chunks,
+    evaluate,
+    log_losses,
+    metrics,
+    outputs,
+    predicted,
+    probabilities,
+    true_names,
+)
 from ._files import ARRAYS, find, read_arrays, read_table, table
 from ._fit import ON_FINDING, Mended, Watcher, epoch_from_json, everything, fit
 from ._forms import Form, as_rows
 from ._images import Images, is_image, read_folder, read_images, unit
 from ._optimizers import OPTIMIZERS, SCHEDULES
 from ._padding import at_every_step, lengths_of
+from ._partly import begun, one_pass
 from ._range_test import smoothed
 from ._run import Epoch, NonFinite, RangeTest, Run
 from ._settings import Settings
 from ._short import Short, short
 from ._snapshots import Snapshot, read_snapshots, write_snapshots
+from ._target import Target
 from ._watch import LayerWatch
 
 __all__ = [
@@ -39,9 +52,11 @@ __all__ = [
     "Settings",
     "Short",
     "Snapshot",
+    "Target",
     "Watcher",
     "as_rows",
     "at_every_step",
+    "begun",
     "bundled",
     "by_chunks",
     "chunks",
@@ -54,8 +69,10 @@ __all__ = [
     "lengths_of",
     "log_losses",
     "metrics",
+    "one_pass",
     "open_data",
     "outputs",
+    "predicted",
     "probabilities",
     "read_arrays",
     "read_folder",

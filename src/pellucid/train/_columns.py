@@ -247,6 +247,8 @@ class Preprocess(Record):
     @cached_property
     def input_names(self) -> tuple[str, ...]:
         """The name of every input, in order."""
+        if self.form is not None and self.form.names:
+            return self.form.names
         if self.shape is not None:
             axes = self.shape[:-1] if len(self.shape) > 1 and self.shape[-1] == 1 else self.shape
             return tuple(f"x[{', '.join(map(str, place))}]" for place in np.ndindex(axes))
@@ -374,7 +376,9 @@ def _restored(*, columns: list[Any], target: dict[str, Any], form: dict | None, 
     held = tuple(Column(**column | {"categories": tuple(column["categories"])}) for column in columns)
     named: dict[str, Any] = {**target, "classes": tuple(target["classes"])}
     goal = Target(**named)
-    rows = None if form is None else Form(form["name"], tuple(form["shape"]), form["tokens"])
+    rows = (
+        None if form is None else Form(form["name"], tuple(form["shape"]), form["tokens"], tuple(form.get("names", ())))
+    )
     self = Preprocess(held, goal, rows)
     imputer, scaler, encoder = (states[name] or {} for name in TRANSFORMERS)
     valued = [part for column in self._valued for part in column.parts]

@@ -317,7 +317,13 @@ class Trainer:
 
     def enough(self) -> bool:
         patience = self.settings.early_stop
-        return patience is not None and bool(self.history) and len(self.history) - (self.best_epoch() or 0) >= patience
+        return patience is not None and self.waited() >= patience
+
+    def waited(self) -> int:
+        """Epochs since the loss was last lower than all before, by more than the tolerance."""
+        losses = np.array([np.inf, *self.monitored()])
+        better = np.flatnonzero(losses[1:] < np.minimum.accumulate(losses)[:-1] - self.settings.tolerance)
+        return len(losses) - 2 - int(better[-1]) if len(better) else len(losses) - 1
 
     def plateau(self) -> float:
         """Half the rate for every five epochs in a row that brought nothing better."""

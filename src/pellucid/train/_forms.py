@@ -21,17 +21,20 @@ FORMS = ("numbers", "bytes", "sequences")
 class Form(NamedTuple):
     """Rows of plain arrays: what they are, the shape of one as the network sees it, how many tokens there are.
 
-    "numbers" come as they are, "bytes" (0 to 255) as fractions of 255, "sequences" padded with NaN at the end.
+    "numbers" come as they are, "bytes" (0 to 255) as fractions of 255, "sequences" padded with NaN at the end. `names`
+    are those of the numbers of a row, where they have any.
     """
 
     name: str
     shape: tuple[int, ...]
     tokens: int | None = None
+    names: tuple[str, ...] = ()
 
     def sound(self) -> bool:
         """Whether its fields, read from a file, are of their types."""
         sizes = [*self.shape, self.tokens or 1]
-        return self.name in FORMS and bool(self.shape) and all(type(n) is int and n > 0 for n in sizes)
+        named = not self.names or (self.shape == (len(self.names),) and all(isinstance(n, str) for n in self.names))
+        return self.name in FORMS and bool(self.shape) and named and all(type(n) is int and n > 0 for n in sizes)
 
     def line(self) -> str:
         """What the rows are and what is made of them, in one line."""

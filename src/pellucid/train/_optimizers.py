@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
+from jax import Array
 
 from ..errors import SettingError, unknown
 
@@ -29,10 +32,39 @@ OPTIMIZERS: dict[str, tuple[Callable[..., optax.GradientTransformation], float]]
 DECOUPLED = ("adamw", "lion")
 
 
+class Decay(NamedTuple):
+    """How strongly weights are drawn to 0: a number in the optimizer's memory, and no part of the program."""
+
+    strength: Array
+
+
+@dataclass(frozen=True)
+class Decaying:
+    """An update rule with a strength of its weight decay. Rules that differ in it alone are equal: one program is
+    compiled for them all, as in a search for the best strength."""
+
+    rule: Any
+    strength: float = field(compare=False)
+
+    def init(self, net: Any) -> Any:
+        return self.told(self.rule.init(net))
+
+    def told(self, memory: Any) -> Any:
+        """A memory with this strength in it."""
+
+        def one(part: Any) -> Any:
+            return Decay(jnp.float32(self.strength)) if isinstance(part, Decay) else part
+
+        return jax.tree.map(one, memory, is_leaf=lambda part: isinstance(part, Decay))
+
+    def update(self, gradient: Any, memory: Any, net: Any, **extra: Any) -> tuple[Any, Any]:
+        return self.rule.update(gradient, memory, net, **extra)
+
+
 @lru_cache
 def optimizer(
     rule: str | optax.GradientTransformation, *, weight_decay: float = 0.0, l1: float = 0.0, clip: float | None = None
-) -> optax.GradientTransformation:
+) -> Any:
     """The update rule as an Optax transformation; the same settings give the same object, hence one compilation.
 
     Weight decay is decoupled for adamw and lion, and `λ w` added to the gradient elsewhere, as in PyTorch; L1 adds
@@ -43,23 +75,28 @@ def optimizer(
     for name, value in {"weight_decay": weight_decay, "l1": l1, "clip": clip or 0.0}.items():
         if not (value >= 0 and math.isfinite(value)):
             raise SettingError(f"{name} is a number of 0 or more, got {value}.")
-    steps = [optax.clip_by_global_norm(clip)] if clip else []
-    if l1:
-        steps.append(lasso(l1))
     if isinstance(rule, str):
         if rule not in OPTIMIZERS:
             raise unknown("optimizer", rule, OPTIMIZERS)
-        decoupled = rule in DECOUPLED
-        if weight_decay and not decoupled:
-            steps.append(optax.add_decayed_weights(weight_decay, weights_only))
-        main = OPTIMIZERS[rule][0](**({"decay": weight_decay} if decoupled else {}))
-    elif isinstance(rule, optax.GradientTransformation):
-        main = rule
-        if weight_decay:
-            steps.append(optax.add_decayed_weights(weight_decay, weights_only))
-    else:
+        if rule in DECOUPLED:
+            return chained(OPTIMIZERS[rule][0](decay=weight_decay), False, l1, clip)
+    elif not isinstance(rule, optax.GradientTransformation):
         raise SettingError(f"optimizer is a name or an Optax transformation, got a {type(rule).__name__}.")
-    return optax.chain(*steps, main) if steps else main
+    found = coupled(rule, bool(weight_decay), l1, clip)
+    return Decaying(found, weight_decay) if weight_decay else found
+
+
+@lru_cache
+def coupled(rule: Any, decaying: bool, l1: float, clip: float | None) -> Any:
+    """A rule with its penalties in the gradient."""
+    return chained(OPTIMIZERS[rule][0]() if isinstance(rule, str) else rule, decaying, l1, clip)
+
+
+def chained(rule: Any, decaying: bool, l1: float, clip: float | None) -> Any:
+    steps = [optax.clip_by_global_norm(clip)] if clip else []
+    steps += [lasso(l1)] if l1 else []
+    steps += [ridge()] if decaying else []
+    return optax.chain(*steps, rule) if steps else rule
 
 
 def default_rate(rule: str | optax.GradientTransformation) -> float:
@@ -71,9 +108,21 @@ def weights_only(net: Any) -> Any:
     return jax.tree.map(lambda a: a.ndim >= 2, net)
 
 
+def ridge() -> optax.GradientTransformation:
+    """`λ w` added to the gradient, with λ from the memory."""
+
+    def start(params: Any) -> Any:
+        return Decay(jnp.zeros(()))
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        return jax.tree.map(lambda g, w: g + state.strength * w if w.ndim >= 2 else g, updates, params), state
+
+    return optax.GradientTransformation(start, update)
+
+
 def lasso(strength: float) -> optax.GradientTransformation:
     def update(gradient: Any, net: Any) -> Any:
-        return jax.tree.map(lambda g, w: g + strength * jax.numpy.sign(w) if w.ndim >= 2 else g, gradient, net)
+        return jax.tree.map(lambda g, w: g + strength * jnp.sign(w) if w.ndim >= 2 else g, gradient, net)
 
     return optax.stateless(update)
 

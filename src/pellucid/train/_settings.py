@@ -17,7 +17,8 @@ class Settings(Record):
     """How a network is trained. `learning_rate` None is the optimizer's own default, "find" a range test.
 
     `early_stop` is the number of epochs without a better validation loss (training loss where there is no validation)
-    after which training stops; the best network is then restored. `clip` bounds the norm of the gradient.
+    after which training stops; the best network is then restored. Better is a loss that is lower by more than
+    `tolerance`. `clip` bounds the norm of the gradient.
     `watch_every` is the number of steps between two looks of the watch, 0 for none.
     """
 
@@ -35,6 +36,7 @@ class Settings(Record):
     shuffle: bool = True
     seed: int = 0
     watch_every: int = 64
+    tolerance: float = 0.0
 
     def __post_init__(self) -> None:
         whole = {"epochs": 0, "batch_size": 1, "seed": 0, "watch_every": 0}
@@ -55,9 +57,11 @@ class Settings(Record):
             raise unknown("schedule", self.schedule, SCHEDULES)
         if isinstance(self.class_weight, str) and self.class_weight != "balanced":
             raise SettingError(f"class_weight is 'balanced' or a table of class and weight, got {self.class_weight!r}.")
+        if not (self.tolerance >= 0 and math.isfinite(self.tolerance)):
+            raise SettingError(f"tolerance is a number of 0 or more, got {self.tolerance}.")
         self.rule()
 
-    def rule(self) -> optax.GradientTransformation:
+    def rule(self) -> Any:
         return optimizer(self.optimizer, weight_decay=self.weight_decay, l1=self.l1, clip=self.clip)
 
     def rate(self) -> float:
