@@ -271,7 +271,7 @@ def load(path: str | Path, net: Layer | None = None, names: Mapping[str, str] | 
     into the layers of the same names; where those differ, `names` says so: `{"fc1": "layers[0]"}`.
 
     Raises: StoreError where the file is not one of ours, damaged, or not to be trusted; InteropError where that is so
-        of an ONNX or PyTorch file, or it holds operations that are not supported or weights that do not fit, all listed.
+        of an ONNX or PyTorch file, or it holds unsupported operations or weights that do not fit, all listed.
     """
     if net is not None:
         from .interop import load_state

@@ -233,6 +233,27 @@ def outcome(content: bytes, path: Path) -> str:
         return str(error)
 
 
+@pytest.mark.parametrize(
+    "node",
+    [
+        helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2], strides=[0, 1]),
+        helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2]),
+        helper.make_node("Conv", ["x"], ["y"]),
+        helper.make_node("Conv", ["x", "w"], ["y"], strides=[1]),
+        helper.make_node("Conv", ["x", "w"], ["y"], group=3),
+        helper.make_node("Gemm", [], ["y"]),
+        helper.make_node("Transpose", ["x"], ["y"], perm=[0, 7, 1, 2]),
+        helper.make_node("Concat", [], ["y"], axis=1),
+    ],
+    ids=lambda node: f"{node.op_type}-{len(node.input)}",
+)
+def test_operations_that_make_no_sense_are_refused(node: onnx.NodeProto, tmp_path: Path):
+    """Found by changing bytes of files at random. Some are refused only where they are computed."""
+    proto = model([node], (1, 2, 5, 5), {"w": np.ones((4, 2, 3, 3), np.float32)})
+    with pytest.raises(InteropError):
+        pl.load(written(proto, tmp_path / "m.onnx"))(jnp.ones((1, 2, 5, 5)))  # type: ignore[operator]
+
+
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.7, 0.99])
 def test_files_that_are_cut_off_are_refused(share: float, tmp_path: Path):
     for base in BASES:

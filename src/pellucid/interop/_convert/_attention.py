@@ -174,15 +174,15 @@ def back(steps: Steps, operation: Operation, output: str, found: Projection) -> 
 
 
 def weighed(steps: Steps, operation: Operation, found: Projection) -> str | None:
-    weight = steps.constant(operation.inputs[1])
+    source, weight, *bias = operation.inputs
+    weight = steps.constant(weight)
     words = operation.attributes
     usual = words.get("alpha", 1.0) == 1.0 == words.get("beta", 1.0) and not words.get("transA", 0)
     if weight is None or weight.ndim != 2 or not usual:
         return None
     found.weight = weight.T if words.get("transB", 0) else weight
-    if len(operation.inputs) > 2 and operation.inputs[2]:
-        found.bias = steps.constant(operation.inputs[2])
-    source = operation.inputs[0]
+    if bias and bias[0]:
+        found.bias = steps.constant(bias[0])
     while (
         (maker := steps.maker.get(source)) and maker.kind in ("Reshape", "Identity") and steps.facts[source].rank == 2
     ):
@@ -237,7 +237,7 @@ def layer_of(
     causal: bool,
 ) -> MultiHeadAttention | None:
     """The layer with these weights; None where they do not fit together."""
-    arrays = [part.arrays for part in parts]
+    arrays: list[Any] = [part.arrays for part in parts]
     weights, biases = [w for w, _ in arrays], [b for _, b in arrays]
     n = weights[0].shape[0]
     if any(w.shape != (n, n) for w in (*weights, out)) or n % depth:
