@@ -40,7 +40,7 @@ def main() -> None:
 
 def runner() -> Any:
     """The module that runs the cases, which the tests use too."""
-    path = ROOT / "tests" / "interop" / "conformance.py"
+    path = ROOT / "tests" / "onnx_conformance.py"
     spec = spec_from_file_location("conformance_runner", path)
     assert spec is not None
     assert spec.loader is not None

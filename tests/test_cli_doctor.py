@@ -80,7 +80,7 @@ def test_a_network_without_rows_is_looked_at_as_it_stands(here):
 
 
 def test_a_prescription_says_what_it_tries_and_gives_what_worked(here, monkeypatch):
-    monkeypatch.setattr("pellucid._commands._doctor.FOR_CURES", 4.0)
+    monkeypatch.setattr("pellucid._commands._doctor.FOR_CURES", 12.0)
     given = ("doctor", "squashed.safetensors", "--data", "numbers.csv", "--target", "y", "--seconds", "1")
     result = run(*given, "--prescribe", "--json")
     assert result.exit_code == 1, result.output

@@ -209,7 +209,7 @@ def test_an_input_that_the_first_weight_leaves_open_is_asked_for(layer, shape):
     with pytest.raises(SettingError) as refused:
         pl.summary(Sequential([Activation("relu"), layer, Dense.create(3, 2, key=KEY)]))
     assert f"that of a {kind}, does not say" in str(refused.value)
-    assert str(refused.value).endswith(f"pl.summary(net, {shape}).")
+    assert str(refused.value).endswith(f"give its shape as x, as in x={shape}.")
 
 
 def test_text_and_page_show_what_there_is_to_show():

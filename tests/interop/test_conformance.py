@@ -2,7 +2,7 @@
 
 import pytest
 
-from interop.conformance import CORE, PASS, UNSUPPORTED, by_network_in_jax, by_operators, cases, run
+from onnx_conformance import CORE, PASS, UNSUPPORTED, by_network_in_jax, by_operators, cases, run
 
 ALL, LEAST, IN_CORE = 2024, 1950, 344
 

@@ -200,6 +200,8 @@ def lowered(net: Layer | Network, shape: Shape | None = None) -> Network:
     shape = input_shape(net) if shape is None else tuple(shape)
     at = Lowering(shape)
     output = net.lower(at, at.input)
+    if not isinstance(output, Value):
+        raise GeometryError(f"The network gives {len(output)} arrays: put Pick(0), or another, behind it.")
     return checked(Network(shape, tuple(at.steps), output, aside))
 
 
