@@ -66,6 +66,12 @@ def test_what_is_stored_transforms_bit_for_bit_as_before(frame, later):
         np.testing.assert_array_equal(again.transform(rows), made.transform(rows), strict=True)
 
 
+def test_a_value_far_outside_a_narrow_column_is_the_largest_number_there_is():
+    made = fit_or_none(pl.DataFrame({"n": [0.0, 2e-38, 1e-38, 0.0]}))
+    assert made is not None
+    assert abs(made.transform({"n": [20.0, -20.0]})).ravel().tolist() == [np.finfo(np.float32).max] * 2
+
+
 @quick
 @given(tables, st.randoms())
 def test_column_order_and_other_columns_do_not_matter(frame, random):

@@ -31,6 +31,7 @@ from ._images import unit
 from ._target import Target
 from ._transformers import encoder, numbers_of, rebuild
 
+FARTHEST = float(np.finfo(np.float32).max)  # of an input: a value far outside a narrow column is beyond it
 KEPT = 50  # categories with an input of their own; the rest of a column share one
 TRANSFORMERS = {"imputer": "SimpleImputer", "scaler": "StandardScaler", "encoder": "OneHotEncoder"}
 KINDS = ("number", "boolean", "date", "category", "dropped")
@@ -190,6 +191,7 @@ class Preprocess(Record):
                 parts.append(self.imputer.transform(self._values(frame, numbered)))
                 if self.scaler is not None:
                     parts[0][:, : self._scaled] = self.scaler.transform(parts[0][:, : self._scaled])
+                np.clip(parts[0], -FARTHEST, FARTHEST, out=parts[0])
             if self.encoder is not None:
                 codes, notes = self._codes(frame)
                 parts.append(self.encoder.transform(codes))
