@@ -40,7 +40,7 @@ def test_a_file_opens_as_a_network(tmp_path: Path):
 
 def test_large_arrays_stay_in_the_file_until_they_are_asked_for(tmp_path: Path):
     found = read_onnx(written(mlp(300), tmp_path / "m.onnx"))
-    stored = found.constants.held["fc1.weight"]  # type: ignore[attr-defined]
+    stored = found.constants.held["fc1.weight"]
     assert isinstance(stored, Stored)
     assert stored.shape == (300, 3)
     np.testing.assert_array_equal(found.constants["fc1.weight"], numpy_helper.to_array(mlp(300).graph.initializer[0]))
@@ -134,7 +134,7 @@ def test_operations_in_a_circle_are_refused(tmp_path: Path):
 def test_operations_in_any_order_are_put_in_order(tmp_path: Path):
     nodes = [helper.make_node("Relu", ["a"], ["y"]), helper.make_node("Neg", ["x"], ["a"])]
     net = pl.load(written(model(nodes, (1, 2)), tmp_path / "m.onnx"))
-    np.testing.assert_array_equal(net(jnp.array([[1.0, -2.0]])), [[0, 2]])  # type: ignore[operator]
+    np.testing.assert_array_equal(net(jnp.array([[1.0, -2.0]])), [[0, 2]])
 
 
 def test_values_made_twice_or_by_nobody_are_refused(tmp_path: Path):
@@ -171,7 +171,7 @@ def test_functions_are_put_in_at_their_calls(tmp_path: Path):
     inner.attribute.append(onnx.AttributeProto(name="alpha", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT))
     proto = with_functions(function(0, helper.make_node("Neg", ["a"], ["t"]), inner, attributes=("slope",)))
     net = pl.load(written(proto, tmp_path / "m.onnx"))
-    np.testing.assert_array_equal(net(jnp.array([[1.0, -2.0]])), [[-0.5, 2.0]])  # type: ignore[operator]
+    np.testing.assert_array_equal(net(jnp.array([[1.0, -2.0]])), [[-0.5, 2.0]])
 
 
 def test_functions_that_call_themselves_are_refused(tmp_path: Path):
@@ -251,7 +251,7 @@ def test_operations_that_make_no_sense_are_refused(node: onnx.NodeProto, tmp_pat
     """Found by changing bytes of files at random. Some are refused only where they are computed."""
     proto = model([node], (1, 2, 5, 5), {"w": np.ones((4, 2, 3, 3), np.float32)})
     with pytest.raises(InteropError):
-        pl.load(written(proto, tmp_path / "m.onnx"))(jnp.ones((1, 2, 5, 5)))  # type: ignore[operator]
+        pl.load(written(proto, tmp_path / "m.onnx"))(jnp.ones((1, 2, 5, 5)))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.7, 0.99])

@@ -134,7 +134,7 @@ def test_shapes_that_the_model_works_out_by_itself_leave_no_trace():
     ]
     arrays = {"first": np.array(0), "front": whole(0), "rest": whole(-1)}
     net = network_of(model_of(model(nodes, ["batch", 3, 2], arrays), "t"))
-    assert [type(layer).__name__ for layer in net.layers] == ["Flatten"]  # type: ignore[attr-defined]
+    assert [type(layer).__name__ for layer in net.layers] == ["Flatten"]
 
 
 def test_transposes_around_a_convolution_cancel():
@@ -145,7 +145,7 @@ def test_transposes_around_a_convolution_cancel():
         helper.make_node("Transpose", ["b"], ["y"], perm=[0, 2, 3, 1]),
     ]
     net = network_of(model_of(model(nodes, ["batch", 5, 5, 3], {"w": drawn(4, 3, 2, 2)}), "t"))
-    assert [type(layer).__name__ for layer in net.layers] == ["Conv2d"]  # type: ignore[attr-defined]
+    assert [type(layer).__name__ for layer in net.layers] == ["Conv2d"]
 
 
 def test_several_inputs_and_outputs_are_tuples():
@@ -169,7 +169,7 @@ def test_of_a_branch_that_is_known_beforehand_its_operations_are_left():
     no = body([helper.make_node("Neg", ["x"], ["b"])], ["b"])
     nodes = [helper.make_node("If", ["condition"], ["y"], then_branch=yes, else_branch=no)]
     net = network_of(model_of(model(nodes, (2, 3), {"condition": np.array(True)}), "t"))
-    assert [type(layer).__name__ for layer in net.layers] == ["Activation"]  # type: ignore[attr-defined]
+    assert [type(layer).__name__ for layer in net.layers] == ["Activation"]
 
 
 def test_a_branch_that_the_input_chooses_is_computed_as_onnxruntime_does():

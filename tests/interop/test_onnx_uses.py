@@ -91,7 +91,7 @@ def test_it_is_blamed_summed_up_saved_and_trained_further(opened, tmp_path: Path
     assert pl.summary(net, x).error is None
     assert text(pl.blame(net, x, y, loss="cross_entropy"))
     back = pl.load(pl.save(tmp_path / "net", net))
-    np.testing.assert_array_equal(back(x), net(x))  # type: ignore[operator]
+    np.testing.assert_array_equal(back(x), net(x))
     run = pl.fit(net, (np.asarray(x), y), loss="cross_entropy", epochs=2, progress=False, validation=None)
     assert run.status == "finished"
     assert not np.array_equal(values_of(run.net(x)), net(x))

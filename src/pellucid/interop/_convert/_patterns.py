@@ -137,7 +137,8 @@ def norm_in_parts(steps: Steps, last: Operation) -> tuple[list[Operation], Opera
         else square.inputs[0] == d and steps.number(square.inputs[1]) == 2
     )
     width = steps.facts[x].shape[-1:] if x in steps.facts else ()
-    same = all(steps.constant(name).shape == width for name in (scale, shift))  # type: ignore[union-attr]
+    known = [steps.constant(name) for name in (scale, shift)]
+    same = all(one is not None and one.shape == width for one in known)
     if mean.inputs[0] != x or not squared or not same or not all(over_last(steps, one, x) for one in (mean, variance)):
         return None
     attributes = {"axis": -1, "epsilon": epsilon}
