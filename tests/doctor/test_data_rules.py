@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn import datasets
 from sklearn.neighbors import NearestNeighbors
 
 import pellucid as pl
@@ -18,7 +19,6 @@ from pellucid.doctor._rows import fingerprints, nearest, standard
 from pellucid.layers import Activation, Conv2d, Embedding, GaussianNoise, Masking, RandomFlip, RandomShift, Sequential
 from pellucid.losses import loss
 from pellucid.train import Settings
-from sklearn import datasets
 
 RULES = {rule.name: rule for rule in DATA_RULES}
 LABELS, NUMBERS, BITS = "cross_entropy", "squared_error", "binary_cross_entropy"

@@ -9,10 +9,10 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from onnx_models import export
 from torch import nn
 
 import pellucid as pl
+from onnx_models import export
 from pellucid.layers import Graph, Operator, Sequential
 from pellucid.module import Layer, children, walk
 
