@@ -123,21 +123,20 @@ def numbers(x: str, kernel: str, y: str, array: Array) -> tuple[str, str, str]:
     return x.format(places), kernel.format(places), y.format(places)
 
 
-# On a CPU: windows and matrix products, a few rows at a time; for depthwise kernels, products of number by number.
+# On a CPU the blames are matrix products of windows, a few rows at a time; a depthwise kernel is number by number.
 
 
 @partial(jax.jit, static_argnames="at")
 def slide(x: Array, kernel: Array, at: Slide) -> Array:
+    if not depthwise(kernel.shape, at):
+        return convolve(x, kernel, at)
     size, n_out = kernel.shape[:-2], kernel.shape[-1]
+    taps = kernel.reshape(-1, n_out)
 
     def some(rows: Array) -> Array:
-        if not depthwise(kernel.shape, at):
-            return convolve(rows, kernel, at)
-        taps = kernel.reshape(-1, n_out)
         return sum_of(s * tap for s, tap in zip(windows(repeated(rows, n_out), size, at), taps, strict=True))
 
-    count = chunks(x.shape[0], positions(x.shape, size, at), kernel.shape, at, x.dtype)
-    return by_parts(some, x, count)
+    return by_parts(some, x, chunks(x.shape[0], positions(x.shape, size, at), kernel.shape, at, x.dtype))
 
 
 @partial(jax.jit, static_argnames=("at", "shape"))
