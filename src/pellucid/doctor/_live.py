@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -88,10 +89,12 @@ def oscillating(history: History, settings: Settings) -> Evidence | None:
     losses = [epoch.loss for epoch in history[-8:]]
     if len(losses) < 8:
         return None
-    steps = np.diff(losses)
-    turns = int((np.sign(steps[1:]) != np.sign(steps[:-1])).sum())
+    steps = [after - before for before, after in pairwise(losses)]
+    turns = sum((before > 0) != (after > 0) for before, after in pairwise(steps))
+    if turns < 5 or losses[-1] <= 0.5 * losses[0]:
+        return None
     swing = float(np.median(np.abs(steps)) / max(np.median(losses), 1e-30))
-    if turns >= 5 and swing > 0.25 and losses[-1] > 0.5 * losses[0]:
+    if swing > 0.25:
         return (
             "training",
             f"the loss turned {turns} times in eight epochs, by {swing:.0%} each time",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import time
 import warnings
@@ -109,6 +110,7 @@ class Trainer:
     pace: int = 8
     compiled: bool = False
     history: list[Epoch] = field(default_factory=list)
+    judged: list[float] = field(default_factory=list)
     findings: list[Record] = field(default_factory=list)
     best: Any = None
     problem: NonFinite | None = None
@@ -308,12 +310,16 @@ class Trainer:
         return True
 
     def monitored(self) -> list[float]:
-        losses = [e.loss if e.validation_loss is None else e.validation_loss for e in self.history]
-        return [loss if np.isfinite(loss) else np.inf for loss in losses]
+        """What each epoch is judged by: the validation loss, or the training loss where nothing is held out."""
+        for epoch in self.history[len(self.judged) :]:
+            loss = epoch.loss if epoch.validation_loss is None else epoch.validation_loss
+            self.judged.append(loss if math.isfinite(loss) else math.inf)
+        return self.judged
 
     def best_epoch(self) -> int | None:
-        """The epoch with the lowest validation loss (training loss where nothing is held out)."""
-        return int(np.argmin(self.monitored())) + 1 if self.history else None
+        """The epoch with the lowest such loss."""
+        losses = self.monitored()
+        return losses.index(min(losses)) + 1 if losses else None
 
     def enough(self) -> bool:
         patience = self.settings.early_stop
