@@ -20,6 +20,7 @@ from torch import nn
 
 import pellucid as pl
 from pellucid.errors import InteropError, StoreError
+from pellucid.interop import load_state
 from pellucid.interop._torch._pickled import read_pickle
 from pellucid.interop._torch._pt import read_pt
 from pellucid.store import read_tensors
@@ -365,3 +366,21 @@ def test_an_array_written_by_us_is_found_by_its_path(tmp_path):
     net = pl.mlp([2, 1], key=0)
     pl.save(tmp_path / "a.safetensors", net)
     assert set(read_tensors(tmp_path / "a.safetensors")) == set(pl.parameters(net))
+
+
+def test_weights_under_other_names_are_refused_with_the_names_that_would_do(tmp_path):
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 5), nn.Linear(5, 3)
+
+    module = Named()
+    state = {name: array.detach() for name, array in module.state_dict().items()}
+    net = pl.mlp([4, 5, 3], key=0)
+    with pytest.raises(InteropError, match=r"names=\{'first': 'layers\[0\]', 'second': 'layers\[2\]'\} \(in this"):
+        load_state(net, state)
+    opened = load_state(net, state, {"first": "layers[0]", "second": "layers[2]"})
+    same(np.asarray(opened.layers[2].bias), module.second.bias.detach())
+    turned = {name: state[name] for name in ("second.weight", "second.bias", "first.weight", "first.bias")}
+    with pytest.raises(InteropError, match=r"names=\{'theirs': 'ours'\}\."):
+        load_state(net, turned)

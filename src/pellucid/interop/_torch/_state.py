@@ -133,17 +133,29 @@ def match(
             left.append(name)
     missing = [f"{path}.{own}" for path, own in needed(wanted) if own not in found[path]]
     if missing or left:
-        raise InteropError(unmatched(missing, left))
+        empty = {path: layer for path, layer in wanted.items() if not found[path]}
+        raise InteropError(unmatched(missing, left, in_order(empty, {name: given[name] for name in left})))
     return found
 
 
-def unmatched(missing: list[str], left: list[str]) -> str:
+def unmatched(missing: list[str], left: list[str], likely: dict[str, str]) -> str:
     said = []
     if missing:
         said.append(f"there is no tensor for {listed(missing)}")
     if left:
         said.append(f"it has no place for {listed(left)}")
-    return "; ".join(said) + "; where layers go by other names, say so with names={'theirs': 'ours'}"
+    names, sure = (likely, "in this order all shapes fit") if likely else ({"theirs": "ours"}, "")
+    return "; ".join(said) + f"; where layers go by other names, say so with names={names}" + (sure and f" ({sure})")
+
+
+def in_order(empty: Mapping[str, Layer], left: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Which module without a place is which layer without tensors, where one after the other has the same shapes."""
+    modules: dict[str, dict[str, tuple[int, ...]]] = {}
+    for name, array in left.items():
+        module, _, own = name.rpartition(".")
+        modules.setdefault(module, {})[own] = array.shape
+    shapes = [{own: array.shape for own, array in tensors_of(layer).items()} for layer in empty.values()]
+    return dict(zip(modules, empty, strict=True)) if [*modules.values()] == shapes and all(modules) else {}
 
 
 def listed(names: list[str], most: int = 12) -> str:
