@@ -18,7 +18,17 @@ from pellucid.geometry._explain import explain, residual
 from pellucid.geometry._models import linear_models
 from pellucid.geometry._polytope import facets
 from pellucid.geometry._region import region
-from pellucid.layers import Activation, Conv2d, Dense, Flatten, MaxPool, Residual, Sequential, Softmax
+from pellucid.layers import (
+    Activation,
+    Conv2d,
+    Dense,
+    Flatten,
+    GlobalAveragePool,
+    MaxPool,
+    Residual,
+    Sequential,
+    Softmax,
+)  # fmt: skip
 from pellucid.records import Record
 
 
@@ -412,7 +422,9 @@ def test_bad_input_is_told_plainly(monkeypatch):
     monkeypatch.setattr("pellucid.geometry._region.MOST", 100)
     monkeypatch.setattr("pellucid.geometry._region.ROWS", 20)
     with pytest.raises(GeometryError, match=r"24 half-spaces are facets .* minimal=False"):
-        region(net, np.zeros(3))
+        region(net, np.zeros(3), minimal=True)
+    monkeypatch.setattr("pellucid.geometry._region.SOON", 10)
+    assert not region(net, np.zeros(3)).minimal
     assert len(region(net, np.zeros(3), minimal=False).facets) == 24
 
 
@@ -420,3 +432,16 @@ def test_a_sum_that_misses_the_output_is_refused():
     assert residual(1.0, 0.5, np.array([0.75, -0.25])) == 0
     with pytest.raises(GeometryError, match=r"The map gives 0.90001, the network itself 0.9"):
         residual(0.9, 0.5, np.array([0.40001]))
+
+
+def test_a_convnet_without_biases_has_a_region_without_end_whose_linear_program_the_simplex_method_does_not_end():
+    layers = [Conv2d.create(1, 4, 3, key=jax.random.key(0)), Activation("relu"), MaxPool(2)]
+    layers += [Conv2d.create(4, 8, 3, key=jax.random.key(1)), Activation("relu"), GlobalAveragePool()]
+    net = Sequential([*layers, Dense.create(8, 10, key=jax.random.key(2))])
+    x = np.random.default_rng(0).random((16, 16, 1))
+    found = explain(net, x, minimal=False)
+    assert found.region.radius == np.inf
+    assert found.residual < 1e-12
+    network, x = lowered(net, x.shape), x.reshape(1, -1)
+    for scale in (0.5, 3.0):  # all kinks pass through 0
+        np.testing.assert_allclose(network(scale * x), scale * network(x))

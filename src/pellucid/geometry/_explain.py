@@ -102,14 +102,14 @@ class Explanation(Record):
 
 
 def explain(
-    net: Layer | Network | Run, x: Any, output: Any = None, box: Any = None, *, minimal: bool = True
+    net: Layer | Network | Run, x: Any, output: Any = None, box: Any = None, *, minimal: bool | None = None
 ) -> Explanation:
     """The affine map that gave one output, `f(x) = Σ w_i x_i + c`, its contributions, and the region where it holds.
 
     `x` is one input, or for a run one raw row: a dict, or a data frame of one row. `output` is a number or a name; by
     default that of the predicted class. `box` bounds the region: pairs for each input, for a run also "data", the range
-    of the rows it learned from, or a dict of pairs by name in the users' units. `minimal=False` keeps half-spaces that
-    bound nothing, for large networks.
+    of the rows it learned from, or a dict of pairs by name in the users' units. `minimal` leaves out half-spaces that
+    bound nothing, as in `region`: by default where that takes seconds.
 
     Raises: GeometryError where a layer is not piecewise linear, x lies outside of the box, or the map misses the
         network's output by more than 1e-6; SettingError where there is no such output; DataError for a bad row.

@@ -18,6 +18,7 @@ EXACT = 1e-11  # relative: a sum that is right to this is right
 SWEEPS, PATIENCE = 50, 10  # steps
 GOAL = 0.98  # where a ray should pass the other rows, that is to meet its own at 1
 MOST = 2**22  # numbers laid out at a time
+LARGE = 2**20  # numbers in a linear program
 
 
 class Ball(NamedTuple):
@@ -73,11 +74,14 @@ def program(cost: np.ndarray, columns: np.ndarray, goal: np.ndarray) -> tuple[fl
     """
     from scipy.optimize import linprog
 
-    for presolve in (False, True):  # without is faster at this size; with gets through where scales differ widely
+    # Without presolve is faster at this size; with it scales may differ widely; inner points are for large ones, and
+    # where the simplex method finds no end.
+    simplex, inner = [("highs-ds", False), ("highs-ds", True)], [("highs-ipm", True)]
+    for method, presolve in inner + simplex if columns.size > LARGE else simplex + inner:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = linprog(
-                cost, A_eq=columns, b_eq=goal, bounds=(0, None), method="highs-ds", options={"presolve": presolve}
+                cost, A_eq=columns, b_eq=goal, bounds=(0, None), method=method, options={"presolve": presolve}
             )
         if found.status == 2:
             return None

@@ -17,6 +17,7 @@ from ._polytope import TIGHT, ball, facets, merged, needed
 DEAD = 1e-13  # of the steepest kink of its layer: what is flatter does not depend on the input
 MOST = 2**26  # numbers in all normals
 ROWS = 5000  # half-spaces that are sorted out
+SOON = 2**20  # numbers in normals of which the facets are told apart within seconds
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,14 @@ class Sides(NamedTuple):
     owner: np.ndarray
 
 
-def region(net: Layer | Network, x: Any, box: Any = None, *, names: Sequence[str] = (), minimal: bool = True) -> Region:
+def region(
+    net: Layer | Network, x: Any, box: Any = None, *, names: Sequence[str] = (), minimal: bool | None = None
+) -> Region:
     """The region of one input: every facet and who bends there, the largest ball, and the room along each coordinate.
 
     `box` bounds the inputs, (n_in, 2) or one pair for all; its sides are then facets too. `names` are those of the
-    inputs. Distances are in the network's own inputs. `minimal=False` keeps the half-spaces that bound nothing, which
-    is quick for large networks.
+    inputs. Distances are in the network's own inputs. `minimal` leaves out the half-spaces that bound nothing; by default
+    where that takes seconds, which it does up to about a million numbers in all normals.
 
     Raises: GeometryError where the network has no regions, x lies outside of the box, the normals of all kinks would
         not fit into memory, or too many of them are left to tell which are facets.
@@ -114,7 +117,7 @@ def region(net: Layer | Network, x: Any, box: Any = None, *, names: Sequence[str
 
 
 def region_of(
-    network: Network, x: np.ndarray, bounds: Any, names: Sequence[str], shown: np.ndarray | None, minimal: bool = True
+    network: Network, x: np.ndarray, bounds: Any, names: Sequence[str], shown: np.ndarray | None, minimal: bool | None = None
 ) -> Region:
     """`region` of a point and bounds that were checked; `shown` are the bounds in the users' units, for the names."""
     size = network.kinks * network.n_in
@@ -139,6 +142,7 @@ def region_of(
     normal, slack = sides.normal[first], sides.slack[first]
     largest = ball(normal, slack)
     radius = 0.0 if largest.radius <= near * 1e-2 else largest.radius
+    minimal = normal.size <= SOON if minimal is None else minimal
     kept = bounding(normal, slack, largest.middle, radius) if minimal else np.arange(len(slack))
     kept = kept[np.argsort(slack[kept], kind="stable")]
     normal, slack = normal[kept], slack[kept]
