@@ -188,7 +188,7 @@ class Builder:
         """
         if value not in self.held:
             if value not in self.later:
-                raise Unmade(value)
+                raise Unmade(f"nothing in it makes the value {value!r}")
             self.operator(self.later[value])
         return value
 

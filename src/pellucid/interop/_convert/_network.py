@@ -48,7 +48,8 @@ def network_of(model: Model, *, fold_batchnorm: bool = False) -> Layer:
 
 
 def said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0][:200].removesuffix(".")
+    who = "" if isinstance(error, Unmade) else f"{type(error).__name__}: "
+    return f"{who}{error}".splitlines()[0][:200].removesuffix(".")
 
 
 def converted(model: Model) -> Layer:
@@ -108,11 +109,11 @@ def with_branches(model: Model, constants: Mapping[str, np.ndarray]) -> Model | 
 
 
 def needed(model: Model) -> list[Operation]:
-    """The operations that lead to an output."""
-    wanted, kept = {port.name for port in model.outputs}, []
+    """The operations that lead to an output; no name, "", stands for what is left out."""
+    wanted, kept = {port.name for port in model.outputs} - {""}, []
     for operation in reversed(model.operations):
         if wanted.intersection(operation.outputs):
-            wanted |= set(read_by(operation))
+            wanted |= set(read_by(operation)) - {""}
             kept.append(only(operation, wanted))
     return kept[::-1]
 
