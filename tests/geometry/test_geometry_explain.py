@@ -416,10 +416,10 @@ def test_bad_input_is_told_plainly(monkeypatch):
         )
     with pytest.raises(DataError, match=r"no rows"):
         linear_models(net, np.zeros((0, 3)))
-    monkeypatch.setattr("pellucid.geometry._region.MOST", 50)
-    with pytest.raises(GeometryError, match=r"24 kinks in 3 dimensions, whose normals would take"):
+    monkeypatch.setattr("pellucid.geometry._region.MOST_SWEPT", 50)
+    with pytest.raises(GeometryError, match=r"24 kinks in 3 dimensions, whose normals have 72 numbers"):
         region(net, np.zeros(3))
-    monkeypatch.setattr("pellucid.geometry._region.MOST", 100)
+    monkeypatch.setattr("pellucid.geometry._region.MOST_SWEPT", 100)
     monkeypatch.setattr("pellucid.geometry._region.ROWS", 20)
     with pytest.raises(GeometryError, match=r"24 half-spaces are facets .* minimal=False"):
         region(net, np.zeros(3), minimal=True)
@@ -445,3 +445,25 @@ def test_a_convnet_without_biases_has_a_region_without_end_whose_linear_program_
     network, x = lowered(net, x.shape), x.reshape(1, -1)
     for scale in (0.5, 3.0):  # all kinks pass through 0
         np.testing.assert_allclose(network(scale * x), scale * network(x))
+
+
+def test_of_a_network_too_large_to_hold_its_normals_the_ranges_and_the_nearest_kinks_are_the_same(monkeypatch):
+    net, x, box = mlp(7, width=40), np.random.default_rng(1).normal(size=7), (-4.0, 4.0)
+    whole = explain(net, x, box=box)
+    monkeypatch.setattr("pellucid.geometry._region.MOST", 100)
+    monkeypatch.setattr("pellucid.geometry._swept.NUMBERS", 3 * 80)
+    monkeypatch.setattr("pellucid.geometry._swept.NEAREST", 5)
+    swept = explain(net, x, box=box)
+    np.testing.assert_allclose(swept.ranges, whole.ranges)
+    np.testing.assert_allclose(swept.region.room, whole.region.room)
+    assert swept.sentences == whole.sentences
+    assert (swept.region.hyperplanes, swept.region.dead) == (whole.region.hyperplanes, whole.region.dead)
+    nearest = [facet.name for facet in region(net, x, box, minimal=False).facets[:1]]
+    monkeypatch.undo()
+    every = region(net, x, box, minimal=False)
+    assert [facet.name for facet in every.facets[:1]] == nearest == [swept.region.facets[0].name]
+    assert len(swept.region.facets) < len(every.facets)
+    assert not swept.region.complete
+    assert "the nearest and those that end" in str(swept)
+    with pytest.raises(GeometryError, match="cannot tell"):
+        swept.region.contains(x[None])

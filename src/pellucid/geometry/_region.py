@@ -12,10 +12,12 @@ from ..errors import GeometryError
 from ..module import Layer
 from ..records import Record
 from ._network import Network, flat, lowered
-from ._polytope import TIGHT, ball, facets, merged, needed
+from ._polytope import TIGHT, Ball, ball, facets, merged, needed
+from ._swept import listed
 
 DEAD = 1e-13  # of the steepest kink of its layer: what is flatter does not depend on the input
-MOST = 2**26  # numbers in all normals
+MOST = 2**26  # numbers in all normals, to hold them at once
+MOST_SWEPT = 2**31  # and to go through them
 ROWS = 5000  # half-spaces that are sorted out
 SOON = 2**20  # numbers in normals of which the facets are told apart within seconds
 
@@ -58,7 +60,9 @@ class Region(Record):
     there, and `touching` pass through x, which then belongs to the region of the pieces before these kinks.
 
     Half-spaces that cut off less than `tolerance` of their distance from the middle count as none; duplicates are one
-    facet with several units. Not `minimal`, it lists half-spaces that others imply as well.
+    facet with several units. Not `minimal`, it lists half-spaces that others imply as well. Not `complete`, as for
+    networks with more than 67 million numbers in their normals, it lists the nearest and those that end a coordinate's
+    range: `room` is right, while `centre` and `radius` are NaN.
     """
 
     x: np.ndarray
@@ -75,9 +79,15 @@ class Region(Record):
     tolerance: float
     box: np.ndarray | None
     minimal: bool
+    complete: bool
 
     def contains(self, points: Any) -> np.ndarray:
-        """Which of these points (n, n_in) lie in the region, its facets included."""
+        """Which of these points (n, n_in) lie in the region, its facets included.
+
+        Raises: GeometryError where it does not list all that bounds it.
+        """
+        if not self.complete:
+            raise GeometryError("The region of so large a network lists only the kinks that are near: it cannot tell.")
         points = np.asarray(points, float)
         reach = np.abs(points).max(initial=0.0) + np.abs(self.offset).max(initial=0.0)
         return (points @ self.normal.T <= self.offset + self.tolerance * reach).all(1)
@@ -97,11 +107,11 @@ def region(
     """The region of one input: every facet and who bends there, the largest ball, and the room along each coordinate.
 
     `box` bounds the inputs, (n_in, 2) or one pair for all; its sides are then facets too. `names` are those of the
-    inputs. Distances are in the network's own inputs. `minimal` leaves out the half-spaces that bound nothing; by default
-    where that takes seconds, which it does up to about a million numbers in all normals.
+    inputs. Distances are in the network's own inputs. `minimal` leaves out the half-spaces that bound nothing; by
+    default where that takes seconds, which it does up to about a million numbers in all normals.
 
     Raises: GeometryError where the network has no regions, x lies outside of the box, the normals of all kinks would
-        not fit into memory, or too many of them are left to tell which are facets.
+        take minutes, or too many of them are left to tell which are facets.
     Example:
         >>> from pellucid.layers import Activation, Dense, Sequential
         >>> net = Sequential([Dense(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([-1.0, -1.0])), Activation("relu")])
@@ -117,19 +127,29 @@ def region(
 
 
 def region_of(
-    network: Network, x: np.ndarray, bounds: Any, names: Sequence[str], shown: np.ndarray | None, minimal: bool | None = None
+    network: Network,
+    x: np.ndarray,
+    bounds: Any,
+    names: Sequence[str],
+    shown: np.ndarray | None,
+    minimal: bool | None = None,
 ) -> Region:
     """`region` of a point and bounds that were checked; `shown` are the bounds in the users' units, for the names."""
     size = network.kinks * network.n_in
-    if size > MOST:
+    if size > MOST_SWEPT:
         raise GeometryError(
-            f"The region is cut by {network.kinks:,} kinks in {network.n_in:,} dimensions, whose normals would take "
-            f"{size * 8 / 2**30:.1f} GB: ask about a slice of the input, or a smaller network."
+            f"The region is cut by {network.kinks:,} kinks in {network.n_in:,} dimensions, whose normals have "
+            f"{size:,} numbers: ask about a slice of the input, or a smaller network."
         )
-    planes = network.hyperplanes(x)
-    length = np.linalg.norm(planes.normal, axis=1)
-    alive = length > DEAD * steepest(length, planes.bend)
-    owner = np.flatnonzero(alive)
+    complete = size <= MOST
+    if complete:
+        planes = network.hyperplanes(x)
+        length = np.linalg.norm(planes.normal, axis=1)
+        owner = np.flatnonzero(length > DEAD * steepest(length, planes.bend))
+        dead = len(planes.value) - len(owner)
+    else:
+        planes, dead = listed(network, x, DEAD)
+        length, owner = np.linalg.norm(planes.normal, axis=1), np.arange(len(planes.value))
     before = np.where(planes.value[owner] > 0, -1.0, 1.0)  # on a kink counts as before it
     sides = Sides(
         planes.normal[owner] * (before / length[owner])[:, None], np.abs(planes.value[owner]) / length[owner], owner
@@ -140,9 +160,9 @@ def region_of(
     groups = merged(sides.normal, sides.slack, near)
     first = np.array([rows[sides.slack[rows].argmin()] for rows in groups], int)
     normal, slack = sides.normal[first], sides.slack[first]
-    largest = ball(normal, slack)
+    largest = ball(normal, slack) if complete else Ball(np.full(len(x), np.nan), np.nan)
     radius = 0.0 if largest.radius <= near * 1e-2 else largest.radius
-    minimal = normal.size <= SOON if minimal is None else minimal
+    minimal = complete and (normal.size <= SOON if minimal is None else minimal)
     kept = bounding(normal, slack, largest.middle, radius) if minimal else np.arange(len(slack))
     kept = kept[np.argsort(slack[kept], kind="stable")]
     normal, slack = normal[kept], slack[kept]
@@ -153,7 +173,7 @@ def region_of(
     room, stops = rooms(normal, slack)
     return Region(
         x, normal, normal @ x + slack, found, x + largest.middle, radius, room, stops,
-        len(planes.value), len(planes.value) - len(owner), touching, TIGHT, bounds, minimal,
+        network.kinks, dead, touching, TIGHT, bounds, minimal, complete,
     )  # fmt: skip
 
 

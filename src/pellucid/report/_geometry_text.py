@@ -94,10 +94,12 @@ def explanation_text(record: Explanation) -> str:
     head = ["input", "value", "× weight", "= contribution", "the map holds"]
     region = record.region
     kept = "facets" if region.minimal else "half-spaces, more than bound it"
+    kept = kept if region.complete else "half-spaces, the nearest and those that end an input's range"
+    size = ("largest ball inside", region.radius) if region.complete else ("nearest", region.facets[0].distance)
     facts = {
         "region": f"{len(region.facets):,} {kept}, of {region.hyperplanes:,} hyperplanes"
         + (f"; {region.touching} pass through this input" if region.touching else ""),
-        "largest ball inside": number(region.radius) if np.isfinite(region.radius) else "without end",
+        size[0]: number(size[1]) if np.isfinite(size[1]) else "without end",
         "check": f"the sum misses the network by {small(record.residual)} of its largest term",
     }
     return "\n".join([*wrapped(record.sentences), "", table(head, rows, " rrr"), "", listed(facts)])
