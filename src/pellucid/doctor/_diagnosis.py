@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     *DATA_RULES, *OUTPUT_RULES, *SIGNAL_RULES, *START_RULES, *LAYER_RULES, *AXIS_RULES, *TRAINING_RULES
 )  # fmt: skip
 
+NOTHING = 0.9  # of what there is to learn was missed
 ONE_CAUSE = ("PREP_X", "PREP_Y", "DATA_LABELS")  # whose rules are several looks at one thing
 
 
@@ -99,14 +100,17 @@ def judged(rule: Rule, finding: Finding, patient: Patient) -> Finding:
 
 
 def beyond_chance(found: list[Finding], patient: Patient) -> tuple[list[Finding], list[str]]:
-    """What was measured is a hint where the same program does well from another start: the start was unlucky."""
+    """What was measured is a hint where the same program does well from another start: the start was unlucky.
+
+    Not where next to nothing was learned: whoever holds such a network wants to know what keeps it there.
+    """
     stands = {(rule.code, rule.name) for rule in RULES if rule.stands}
     measured = {
         id(f)
         for f in found
         if f.confidence == "likely" and f.code != "DATA" and (f.code, f.numbers["rule"]) not in stands
     }
-    if not measured or patient.outright or not patient.chance:
+    if not measured or patient.outright or patient.room > NOTHING or not patient.chance:
         return found, []
     note = (
         f"From another start the same training reaches {patient.chance:.3f}, from this one {patient.reached:.3f}: "
