@@ -6,19 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import (
-        activations,
-        certify,
-        construct,
-        doctor,
-        errors,
-        geometry,
-        initializers,
-        lab,
-        layers,
-        losses,
-        sklearn,
-    )
+    from . import activations, doctor, errors, geometry, initializers, layers, losses, sklearn
     from ._api import fit, load, open_run, runs, save, with_data, write_report
     from .backprop import blame, summary, unit_variance
     from .doctor import diagnose
@@ -38,27 +26,13 @@ _HOMES = {
     "layers": ("mlp",),
     "module": ("parameters",),
 }
-_MODULES = (
-    "activations",
-    "certify",
-    "construct",
-    "doctor",
-    "errors",
-    "geometry",
-    "initializers",
-    "lab",
-    "layers",
-    "losses",
-    "sklearn",
-)
+_MODULES = ("activations", "doctor", "errors", "geometry", "initializers", "layers", "losses", "sklearn")
 
 __version__ = "0.1.0"
 __all__ = [
     "activations",
     "attention",
     "blame",
-    "certify",
-    "construct",
     "diagnose",
     "diff",
     "doctor",
@@ -72,7 +46,6 @@ __all__ = [
     "gates",
     "geometry",
     "initializers",
-    "lab",
     "layers",
     "load",
     "losses",
