@@ -6,7 +6,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import activations, doctor, errors, geometry, initializers, layers, losses, sklearn
+    from . import (
+        activations,
+        certify,
+        construct,
+        doctor,
+        errors,
+        geometry,
+        initializers,
+        lab,
+        layers,
+        losses,
+        sklearn,
+    )
     from ._api import fit, load, open_run, runs, save, with_data, write_report
     from .backprop import blame, summary, unit_variance
     from .doctor import diagnose
@@ -26,13 +38,27 @@ _HOMES = {
     "layers": ("mlp",),
     "module": ("parameters",),
 }
-_MODULES = ("activations", "doctor", "errors", "geometry", "initializers", "layers", "losses", "sklearn")
+_MODULES = (
+    "activations",
+    "certify",
+    "construct",
+    "doctor",
+    "errors",
+    "geometry",
+    "initializers",
+    "lab",
+    "layers",
+    "losses",
+    "sklearn",
+)
 
 __version__ = "0.1.0"
 __all__ = [
     "activations",
     "attention",
     "blame",
+    "certify",
+    "construct",
     "diagnose",
     "diff",
     "doctor",
@@ -46,6 +72,7 @@ __all__ = [
     "gates",
     "geometry",
     "initializers",
+    "lab",
     "layers",
     "load",
     "losses",
