@@ -1,0 +1,2 @@
+def proof_of(*a):
+    return None
