@@ -17,6 +17,7 @@ import optax
 from . import losses, store
 from .doctor import Diagnosis, Doctor, Finding
 from .errors import DataError, PellucidError, SettingError, StoreError
+from .language import message_of, phrase
 from .layers import convnet, mlp, monotone_mlp, recurrent_net, values_of
 from .module import Layer
 from .records import plain
@@ -199,7 +200,7 @@ def kept_fit(
             write_snapshots(place / SNAPSHOTS, run.snapshots, id)
         folder.update(id, status=run.status, metrics=summary, findings=plain(run.findings))
     except StoreError as problem:  # hours of work are not thrown away for a full disk
-        run = replace(run, notes=(*run.notes, f"The run was not kept: {problem}"))
+        run = replace(run, notes=(*run.notes, phrase("The run was not kept: {problem}", problem=message_of(problem))))
         warnings.warn(run.notes[-1], RuntimeWarning, stacklevel=3)
     return run
 

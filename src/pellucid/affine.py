@@ -280,10 +280,11 @@ class Join:
 class Step:
     """One operator of a lowered network: from the values `inputs` it makes the value `output`, with `width` units.
 
-    `path` is the layer it comes from, and `shape` that of one example of its output.
+    `path` is the layer it comes from, and `shape` that of one example of its output. In a network that was lowered for
+    bounds the operator may be `Smooth`, which its type leaves out: whoever reads geometry meets none.
     """
 
-    operator: Windows | Sparse | Bend | Smooth | Add | Join
+    operator: Windows | Sparse | Bend | Add | Join
     inputs: tuple[int, ...]
     output: int
     width: int

@@ -62,7 +62,7 @@ def test_fewer_links_are_not_possible(seed):
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("neurons", [1, 2, 5, 16, 40])
+@pytest.mark.parametrize("neurons", [2, 7, 40])
 def test_the_stated_bound_holds_on_a_dense_grid_and_is_nearly_reached(name, neurons):
     given, f, box = CASES[name]
     made = construct.approximate(given, box, neurons=neurons)
@@ -78,7 +78,7 @@ def test_the_stated_bound_holds_on_a_dense_grid_and_is_nearly_reached(name, neur
 
 
 @pytest.mark.parametrize("name", ["sin", "runge"])
-@pytest.mark.parametrize("neurons", [16, 32, 64])
+@pytest.mark.parametrize("neurons", [8, 16, 64])
 def test_the_error_is_within_a_twentieth_of_the_best_possible(name, neurons):
     given, _, box = CASES[name]
     made = construct.approximate(given, box, neurons=neurons)
@@ -145,6 +145,10 @@ def test_a_jump_cannot_be_met():
     assert made.error >= 0.5
 
 
+def made(function, **settings):
+    return construct.approximate(function, (0, 1), **settings)
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "words"),
     [
@@ -156,12 +160,12 @@ def test_a_jump_cannot_be_met():
         (lambda: construct.approximate(jnp.sin, (0, 1)), SettingError, "either neurons="),
         (lambda: construct.approximate(jnp.log, (-1, 1), neurons=3), DataError, "no value, at x = -1"),
         (lambda: construct.approximate(lambda x: np.sin(x), (0, 1), neurons=3), SettingError, "Nothing is known"),
-        (lambda: construct.approximate(lambda x: x * np.nan, (0, 1), neurons=3, lipschitz=1), DataError, "not finite"),
-        (lambda: construct.approximate(lambda x: np.ones(3), (0, 1), neurons=3, lipschitz=1), SettingError, "one number"),
-        (lambda: construct.approximate(lambda x: jnp.stack([x, x]), (0, 1), neurons=3), SettingError, "one number"),
-        (lambda: construct.approximate(lambda x: [float(x), 1.0], (0, 1), neurons=3, lipschitz=1), DataError, "one number"),
+        (lambda: made(lambda x: x * np.nan, neurons=3, lipschitz=1), DataError, "not finite"),
+        (lambda: made(lambda x: np.ones(3), neurons=3, lipschitz=1), SettingError, "one number"),
+        (lambda: made(lambda x: jnp.stack([x, x]), neurons=3), SettingError, "one number"),
+        (lambda: made(lambda x: [float(x), 1.0], neurons=3, lipschitz=1), DataError, "one number"),
         (lambda: construct.approximate(jnp.sin, (0, 1), error=1e-12), SettingError, "more than 4,000 neurons"),
-        (lambda: construct.approximate(lambda x: jnp.sin(x) + 1e7, (0, 1), error=1e-3), SettingError, "for weights in float32"),
+        (lambda: made(lambda x: jnp.sin(x) + 1e7, error=1e-3), SettingError, "for weights in float32"),
         (lambda: construct.approximate(jnp.sin, (0, 1), neurons=3, lipschitz=-1), SettingError, "lipschitz"),
         (lambda: construct.approximate("sin", (0, 1), neurons=3), SettingError, "function is wanted"),
     ],

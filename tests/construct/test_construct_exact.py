@@ -352,7 +352,7 @@ def test_a_polytope_is_its_inequalities(seed):
         (lambda: construct.polygon([[0, 0], [2, 0], [1, 0]], collar=0.1), DataError, "crosses itself"),
         (lambda: construct.polygon([[0, 0], [1, 0], [0, 1]], collar=0), SettingError, "above 0"),
         (lambda: construct.polygon(np.array([[0, 0], [1, 0], [0, 1]]) + 1e6, collar=0.01), SettingError, "too thin"),
-        (lambda: construct.polytope(corners=[[0, 0], [1, 0], [0, 1], [0.1, 0.1]], collar=0.1), DataError, "not be convex"),
+        (lambda: construct.polytope(corners=[[0, 0], [3, 0], [0, 3], [1, 1]], collar=0.1), DataError, "not be convex"),
         (lambda: construct.polytope(np.eye(2), [1, 1], collar=0.1), DataError, "does not end"),
         (lambda: construct.polytope([[1.0], [-1.0]], [0, -1], collar=0.1), DataError, "no solution"),
         (lambda: construct.polytope(collar=0.1), DataError, "given by normals"),

@@ -1,6 +1,7 @@
 """A smaller network that does the same: planted units are found, nothing else changes, and the proof holds."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import jax.numpy as jnp
 import numpy as np
@@ -37,7 +38,7 @@ def dense(weight, bias):
 def layered(rng, sizes):
     """A network with small whole numbers for weights."""
     layers = []
-    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+    for n_in, n_out in pairwise(sizes):
         layers += [dense(rng.integers(-3, 4, (n_in, n_out)), rng.integers(-2, 3, n_out)), Activation("relu")]
     return Sequential(layers[:-1])
 
@@ -104,18 +105,16 @@ def test_opposite_units_that_only_differ_are_a_line():
 
 
 def test_units_that_are_on_everywhere_are_handed_on_by_one():
-    net = Sequential(
-        [dense([[1, 3, -2, 1, 2]], [5, 6, 7, 0, -0.5]), Activation("relu"), dense([[1, 1], [2, 0], [1, 1], [1, 0], [0, 1]], [0, 1])]
-    )
+    out = dense([[1, 1], [2, 0], [1, 1], [1, 0], [0, 1]], [0, 1])
+    net = Sequential([dense([[1, 3, -2, 1, 2]], [5, 6, 7, 0, -0.5]), Activation("relu"), out])
     found = construct.simplify(net, (-1, 1))
     assert (found.neurons, found.difference) == ((5, 3), 0.0)
     assert complex_of(Sequential([dense([[1], [0]], [0]), *found.net.layers])).residual < 1e-6
 
 
 def test_a_layer_that_is_linear_becomes_part_of_the_next():
-    net = Sequential(
-        [dense(np.eye(2), [3, 3]), Activation("relu"), dense(np.eye(2), [0, 0]), Activation("relu"), dense([[1], [2]], [0])]
-    )
+    relu = Activation("relu")
+    net = Sequential([dense(np.eye(2), [3, 3]), relu, dense(np.eye(2), [0, 0]), relu, dense([[1], [2]], [0])])
     found = construct.simplify(net, (-1, 1))
     assert [type(layer).__name__ for layer in found.net.layers] == ["Dense"]
     assert (found.neurons, found.parameters, found.difference) == ((4, 0), (15, 3), 0.0)
@@ -185,7 +184,8 @@ def test_other_curves_keep_what_they_do(name):
     rng = np.random.default_rng(0)
     weight, bias = rng.normal(size=(2, 4)), rng.normal(size=4)
     weight, bias = np.hstack([weight, weight[:, :1], weight[:, :1] * 2]), np.concatenate([bias, bias[:1], bias[:1] * 2])
-    net = Sequential([dense(weight, bias), Activation(name), dense(rng.normal(size=(6, 2)), [0, 0]), Activation("sigmoid")])
+    out = dense(rng.normal(size=(6, 2)), [0, 0])
+    net = Sequential([dense(weight, bias), Activation(name), out, Activation("sigmoid")])
     found = construct.simplify(net, (-1, 1))
     assert found.neurons[1] <= (4 if name == "leaky_relu" else 5)
     x = rng.uniform(-1, 1, (2000, 2)).astype(np.float32)
@@ -195,7 +195,8 @@ def test_other_curves_keep_what_they_do(name):
 
 def test_dropout_and_batch_norm_are_seen_as_at_inference():
     norm = BatchNorm.create(3)
-    net = Sequential([dense(np.ones((2, 3)), [0, 9, -9]), norm, Activation("relu"), Dropout(0.5), dense(np.ones((3, 1)), [0])])
+    first, last = dense(np.ones((2, 3)), [0, 9, -9]), dense(np.ones((3, 1)), [0])
+    net = Sequential([first, norm, Activation("relu"), Dropout(0.5), last])
     found = construct.simplify(net, (-1, 1))
     x = np.random.default_rng(0).uniform(-1, 1, (100, 2)).astype(np.float32)
     assert np.asarray(found.net(x)) == pytest.approx(np.asarray(net(x)), abs=1e-4)
@@ -220,7 +221,7 @@ def test_stages_are_the_network_again():
     ("call", "words"),
     [
         (lambda: construct.simplify(Parallel([dense([[1.0]], [0])]), (-1, 1)), "the network is a Parallel"),
-        (lambda: construct.simplify(Sequential([dense([[1.0]], [0]), PReLU.create(1)]), (-1, 1)), r"layers\[1\] is a PReLU"),
+        (lambda: construct.simplify(Sequential([dense([[1]], [0]), PReLU.create(1)]), (-1, 1)), "is a PReLU"),
         (lambda: construct.simplify(Sequential([Activation("relu")]), (-1, 1)), "second activation"),
         (lambda: construct.simplify(Sequential([]), (-1, 1)), "has none"),
         (lambda: construct.simplify(pl.mlp([2, 3, 1], key=0, activation="exponential"), (-1, 1)), "slope has no bound"),

@@ -41,7 +41,8 @@ def attack(claim: Claim, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarr
 def drawn(low: np.ndarray, high: np.ndarray, centre: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """The centre, corners and points at random, (count, n)."""
     corners = np.where(rng.random((count // 3, len(low))) < 0.5, low, high)
-    return np.concatenate([centre[None], corners, rng.uniform(low, high, (count - len(corners) - 1, len(low)))])
+    inner = low + rng.random((count - len(corners) - 1, len(low))) * (high - low)  # of [0, −0] too
+    return np.concatenate([centre[None], corners, inner])
 
 
 def downhill(network: Network, clause: Clause, space: Any, x: np.ndarray) -> tuple[np.ndarray, float]:

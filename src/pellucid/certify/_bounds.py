@@ -67,10 +67,20 @@ def enclose(
 ) -> Enclosure:
     """Bounds of all units and of `rows @ outputs`, (rows, n_out), over each space.
 
-    `given` are bounds of the units, low and high, that are known or asked for, such as the sides of a split.
+    `given` are bounds of the units, low and high, that are known or asked for, such as the sides of a split. With "alpha"
+    those of "crown" are known: where lines have other slopes, tighter units may make a looser bound.
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS)
+    if method == "alpha":
+        first = enclose(it, spaces, rows, "crown", given, threads)
+        best = bounded(it, spaces, rows, "alpha", (first.low, first.high), threads)
+        return best._replace(top=np.minimum(first.top, best.top))
+    return bounded(it, spaces, rows, method, given, threads)
+
+
+def bounded(it: Certified, spaces: Spaces, rows: np.ndarray, method: str, given: Any, threads: int | None) -> Enclosure:
+    """The spaces shared out among threads."""
     none = np.empty((0, 0))
     low, high = (none, none) if given is None else (np.ascontiguousarray(part) for part in given)
     columns, count = np.ascontiguousarray(rows.T, float), len(spaces.low)

@@ -10,6 +10,7 @@ from ._climb import begin, climb, forward, highest_at, marks_of, own_lines
 from ._kernels import BLOCK, Own, Space, State, backward, fresh, interval, no_own, relax, seeds, tops, undecided
 from ._lines import graph
 from ._program import BEND, SMOOTH, Program
+from ._walls import lifted
 
 INTERVAL, CROWN, ALPHA = range(3)
 ROUNDS = 16  # of better lines for each unit
@@ -172,6 +173,7 @@ def bound_nodes(p: Program, spaces, given, rows, warm, lifts, pinned, rounds):
         if len(warm):
             begin(p, s, own, warm[b], lifts[b])
         top[b], line = climb(p, p.output, rows, c, loose, s, space, own, pinned[b], rounds)
+        lifted(p, rows, s, space, own, pinned[b], top[b], line)
         marks_of(p, s, own, marks[b])
         lift[b], lines[b] = own.lift, line.T
         r, at = top[b].argmin(), highest_at(line, space)

@@ -14,7 +14,7 @@ from ._bounds import enclose
 from ._certificate import Certificate, Counterexample, Proof
 from ._claim import Claim, Clause
 from ._program import Certified
-from ._search import SLACK, Search
+from ._search import SLACK, Search, ready
 from ._space import Spaces
 from ._telling import Told, telling
 from ._tree import Tree
@@ -58,8 +58,10 @@ def decide(
 
     `tops` are the largest of each claim's rows, negated, where a first bound is already known.
     """
+    checked(seconds)
+    ready()
     start = perf_counter()
-    end = np.inf if checked(seconds) is None else start + float(seconds or 0)
+    end = start + (np.inf if seconds is None else seconds)
     courses, stopped = [Course(claim) for claim in claims], False
     try:
         with telling(progress, "proving") as told:
@@ -73,11 +75,10 @@ def decide(
     return certificate(courses, question, perf_counter() - start, stopped)
 
 
-def checked(seconds: float | None) -> float | None:
+def checked(seconds: float | None) -> None:
     """Raises: SettingError for a time that is not above 0."""
     if seconds is not None and not seconds > 0:
         raise SettingError(f"seconds must be above 0, or None for no limit; got {seconds}.")
-    return seconds
 
 
 def settle(course: Course, end: float, told: Told | None, seed: int) -> None:

@@ -362,27 +362,43 @@ def seeds(p: Program, v, units):
 
 
 @njit(nogil=True, cache=True)
+def filled(a, low, high, radius):
+    """`max a · δ` for `Σ |δ| ≤ radius` and `low ≤ δ ≤ high`: the steepest first, until the radius is used up; where 0 is
+    not between low and high, no less than that."""
+    room = np.where(a > 0, np.maximum(high, 0.0), np.maximum(-low, 0.0))
+    left, top = radius * MORE, 0.0
+    for k in np.argsort(-np.abs(a)):
+        step = min(room[k], left)
+        top += abs(a[k]) * step
+        left -= step
+        if left <= 0:
+            break
+    return top
+
+
+@njit(nogil=True, cache=True)
 def tops(a, c, loose, space: Space):
     """`max a · x + c` over the space, for each row, rounded up; a (inputs, rows)."""
     n, rows = a.shape
     top, size = np.zeros(rows), np.zeros(rows)
-    if space.norm == np.inf:
-        for k in range(n):
-            low, high = space.low[k], space.high[k]
-            most = max(-low, high)
-            for r in range(rows):
-                top[r] += max(a[k, r], 0.0) * high + min(a[k, r], 0.0) * low
-                size[r] += abs(a[k, r]) * most
-    else:
+    for k in range(n):
+        low, high = space.low[k], space.high[k]
+        most = max(-low, high)
+        for r in range(rows):
+            top[r] += max(a[k, r], 0.0) * high + min(a[k, r], 0.0) * low
+            size[r] += abs(a[k, r]) * most
+    if space.norm != np.inf:  # the ball, where it is less than the box
         low, high, still = space.low - space.centre, space.high - space.centre, np.zeros(n)
         low = low - ROUNDING * (np.abs(low) + np.abs(space.low))
         high = high + ROUNDING * (np.abs(high) + np.abs(space.high))
         for r in range(rows):
             row = a[:, r].copy()
-            top[r] = inner(row, still, 0.0, 0.0, low, high, space.radius, space.norm)[0]
-            for k in range(n):
-                top[r] += row[k] * space.centre[k]
-                size[r] += abs(row[k]) * 4 * (abs(space.centre[k]) + space.radius)
+            if space.norm == 1:
+                ball = filled(row, low, high, space.radius)
+            else:
+                ball = inner(row, still, 0.0, 0.0, low, high, space.radius, space.norm)[0]
+            top[r] = min(top[r], ball + (row * space.centre).sum())
+            size[r] = max(size[r], 4 * (np.abs(row) * (np.abs(space.centre) + space.radius)).sum())
     for r in range(rows):
         whole = abs(top[r]) + abs(c[r])
         top[r] = top[r] + c[r] + (loose[r] * MORE + ROUNDING * ((n + 16) * size[r] + 4 * whole))

@@ -15,7 +15,8 @@ from ._program import BEND, Program
 
 TINY = 2.0**-50  # of the magnitudes that an offset is made of
 STEPS = 24  # at most, towards a point where a slope is wanted
-ENOUGH = 1e-7  # of the slopes and the width, by which such a point may be off
+ENOUGH = 1e-11  # of the slopes and the width, by which such a point may be off
+NEAR = 1e-6  # of the width, from the middle, where a line touches well enough
 MONOTONE = smooth.TANH, smooth.SIGMOID, smooth.SOFTPLUS, smooth.EXPONENTIAL, smooth.ELU, smooth.SOFTSIGN
 
 
@@ -143,7 +144,7 @@ def hull_line(p: Program, i, j, low, high, sign):
     s = (up - down) / (right - left)
     offset, x = best(p, i, j, low, high, s, sign)
     for _ in range(8):
-        if x <= left or x >= right or abs(x - middle) <= 1e-3 * (high - low):
+        if x <= left or x >= right or abs(x - middle) <= NEAR * (high - low):
             break
         if x < middle:
             left, down = x, graph(p, i, j, x)
@@ -198,7 +199,9 @@ def span(p: Program, i, j, low, high):
     if p.kind[i] == BEND:
         kinks, n, width = p.at[i, 0], p.at[i, 1], p.width[p.inputs[p.first[i]]]
         for k in range(n + 1):
-            if (k == 0 or p.floats[kinks + k - 1] < high) and (k == n or p.floats[kinks + k] > low):
+            before = -np.inf if k == 0 else p.floats[kinks + k - 1]
+            behind = np.inf if k == n else p.floats[kinks + k]
+            if (before < high or before == low) and (behind > low or behind == high):
                 s = p.floats[p.at[i, 2] + k * width + j]
                 least, most = min(least, s), max(most, s)
         return least, most

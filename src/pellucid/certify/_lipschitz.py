@@ -10,19 +10,21 @@ import numpy as np
 
 from ..affine import Smooth
 from ..errors import GeometryError, SettingError
-from ..geometry import Network, enumerate_regions
+from ..geometry import Network, enumerate_regions, zaslavsky
 from ..geometry._given import outputs_of
 from ..module import Layer
 from ..records import Record
 from ..train import Run
+from ._decide import SECONDS, checked
 from ._lipschitz_search import Steepest, enclosed_norms, jacobians, norms
 from ._monotone_ask import Asked, asked, goal_of
 from ._monotone_slopes import Interval, bounds_back
+from ._telling import telling
 
 DUAL = {1.0: "inf", 2.0: "2", np.inf: "1"}
 LIMIT = 50_000  # regions, up to which all of them are looked at
 EXACT = 1e-9  # relative: ends that are nearer are one number
-DIMENSIONS = 12  # inputs, up to which regions are counted
+FORESEEN = 1_000_000  # regions of as many hyperplanes in general position, up to which they are counted
 CHUNK = 2**12  # regions at a time
 
 
@@ -60,9 +62,10 @@ def lipschitz(
     *,
     data: Any = None,
     output: str | int | None = None,
-    seconds: float = 30.0,
     tolerance: float = 1e-3,
     shape: tuple[int, ...] | None = None,
+    seconds: float | None = SECONDS,
+    progress: bool | None = None,
 ) -> Lipschitz:
     """The Lipschitz constant of a network in a box: how much an output can change for a change of the input.
 
@@ -85,17 +88,19 @@ def lipschitz(
     start = perf_counter()
     if norm not in DUAL or isinstance(norm, bool):
         raise SettingError(f"norm is 1, 2 or inf, got {norm!r}.")
-    if not seconds > 0 or not 0 <= tolerance < 1:
-        raise SettingError(f"seconds is above 0 and tolerance from 0 to below 1; got {seconds!r} and {tolerance!r}.")
+    if not 0 <= tolerance < 1:
+        raise SettingError(f"tolerance is a part of the constant, from 0 to below 1; got {tolerance!r}.")
+    end = np.inf if checked(seconds) is None else start + float(seconds or 0)
     found = asked(net, box, data, shape)
     n_out = found.it.network.n_out
     one = None if output is None else goal_of(net, found.it, output).output
     rows = np.eye(n_out) if one is None else np.eye(n_out)[[one]]
-    known = by_regions(found, rows, float(norm), start + seconds / 2)
-    if known is None:
-        search = Steepest(found, rows, float(norm))
-        search.run(start + seconds, tolerance)
-        known = Known("bounds", search.parts, search.low, search.high, search.at)
+    with telling(progress, "proving") as told:
+        known = by_regions(found, rows, float(norm), start + (end - start) / 2)
+        if known is None:
+            search = Steepest(found, rows, float(norm))
+            search.run(end, tolerance, told)
+            known = Known("bounds", search.parts, search.low, search.high, search.at)
     at = (found.low + found.high) / 2 if known.at is None else known.at
     sides = found.raw(np.stack([found.low, found.high]))
     names = outputs_of(net, n_out)[0] if isinstance(net, Run) else tuple(f"output {k}" for k in range(n_out))
@@ -123,8 +128,8 @@ class TooManyError(Exception):
 def by_regions(found: Asked, rows: np.ndarray, norm: float, end: float) -> Known | None:
     """The largest norm over all regions; None where the network has no straight pieces, or too many."""
     network = found.it.network
-    open_ = found.low < found.high
-    if any(isinstance(step.operator, Smooth) for step in network.curves) or not open_.all() or len(open_) > DIMENSIONS:
+    smooth = any(isinstance(step.operator, Smooth) for step in network.curves)
+    if smooth or not (found.low < found.high).all() or zaslavsky(network.kinks, network.n_in) > FORESEEN:
         return None
 
     def told(count: int) -> None:

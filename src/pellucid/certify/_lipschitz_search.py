@@ -16,6 +16,7 @@ from ._monotone_parts import cut, enclosed
 from ._monotone_relax import Aim, Part, relaxed
 from ._monotone_slopes import Interval, back, backward, bounds_back, ranges_of, slope_at
 from ._program import EXTRA, gamma
+from ._telling import Told
 
 DRAWN, KEPT, ROUNDS, EACH = 2048, 16, 24, 8  # points at first, kept, rounds from these, and points around each
 CLEAR = 1e-9  # of the sizes on the way: a point nearer to a kink is not counted on either side
@@ -105,11 +106,17 @@ class Steepest:
     def high(self) -> float:
         return max(self.floor, -self.open[0][0] if self.open else 0.0, self.low)
 
-    def run(self, end: float, tolerance: float) -> None:
-        """Go on until both ends are within the tolerance of each other, or the time is up."""
+    def run(self, end: float, tolerance: float, told: Told | None = None) -> None:
+        """Go on until both ends are within the tolerance of each other, the time is up, or Ctrl-C."""
         while self.open and perf_counter() < end and self.high > self.low * (1 + tolerance) + 1e-300:
-            most, _, node = heappop(self.open)
-            self.one(node, -most)
+            most, count, node = heappop(self.open)
+            try:
+                self.one(node, -most)
+            except KeyboardInterrupt:
+                heappush(self.open, (most, count, node))
+                return
+            if told:
+                told(self.low / self.high if self.high < np.inf else 0.0, self.parts)
 
     def look(self) -> None:
         """Steep places, by chance and then near the steepest."""

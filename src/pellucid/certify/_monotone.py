@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from ..errors import SettingError, unknown
+from ..errors import unknown
 from ..geometry import Network
 from ..module import Layer
 from ..records import Record
 from ..train import DIRECTIONS, Run
 from ._bounds import enclose
 from ._certificate import Certificate, Counterexample
+from ._decide import SECONDS, checked
 from ._monotone_ask import Asked, Goal, asked, features_of, goal_of
 from ._monotone_proof import proof_of
 from ._monotone_search import Search
 from ._monotone_slopes import bounds_back, ranges_of
 from ._monotone_witness import Pair, Sampler, Seen, looked, outputs, pair_at
 from ._space import Spaces
+from ._telling import Told, telling
 
 SLICE = 1.0  # seconds that one search goes on before the next has its turn
 POINTS = 65  # of a line that is drawn
@@ -95,10 +96,10 @@ def monotone(
     data: Any = None,
     *,
     output: str | int | None = None,
-    seconds: float = 60.0,
     shape: tuple[int, ...] | None = None,
+    seconds: float | None = SECONDS,
     seed: int = 0,
-    progress: Callable[[int, int], Any] | None = None,
+    progress: bool | None = None,
 ) -> Monotonicity:
     """Whether an output rises or falls with a feature (or each one), wherever the others are in the box.
 
@@ -109,7 +110,7 @@ def monotone(
 
     First inputs are looked for that refute, and shown by two inputs that differ in the feature alone. Where there are
     none, bounds of the derivative over ever smaller parts of the box prove it: by intervals, then by a linear program
-    for each part. At a kink both sides count. `progress` is called with the number of questions answered, and of all.
+    for each part. At a kink both sides count. `progress` shows a bar on a terminal by default.
 
     Raises: CertifyError where nothing says where the inputs lie or a part of the network has no bound; SettingError for
         a feature, direction or output there is not.
@@ -121,14 +122,14 @@ def monotone(
         ['rising', 'falling']
     """
     start = perf_counter()
-    if not seconds > 0:
-        raise SettingError(f"seconds is a number above 0, got {seconds!r}.")
+    end = np.inf if checked(seconds) is None else start + float(seconds or 0)
     found = asked(net, box, data, shape)
     goal, features = goal_of(net, found.it, output), features_of(found, feature)
     signs = (1, -1) if direction is None else (sign_of(direction),)
     seen = looked(found, goal, features, seed)
     questions = [Question(found, goal, i, sign, seen, k) for k, i in enumerate(features) for sign in signs]
-    settle(questions, start + seconds, progress)
+    with telling(progress, "proving") as told:
+        settle(questions, end, told)
     per = len(signs)
     trends = tuple(trend_of(found, goal, seen, k, questions[per * k : per * (k + 1)]) for k in range(len(features)))
     sides = found.raw(np.stack([found.low, found.high]))
@@ -181,6 +182,10 @@ class Question:
         return self.pair is not None or self.proven or stuck
 
     @property
+    def parts(self) -> int:
+        return sum(search.parts for search in self.searches)
+
+    @property
     def bound(self) -> float:
         """What is proven: the derivative, in this direction, is nowhere below it."""
         return min((search.bound for search in self.searches), default=-np.inf)
@@ -192,9 +197,9 @@ class Question:
         counter = None
         if self.pair is not None:
             run, exact = (goal.gain * goal.value(y) + goal.shift for y in (self.pair.run, self.pair.exact))
-            counter = Counterexample(self.pair.inputs, run, exact, goal.gain * self.pair.margin)
+            counter = Counterexample(self.pair.inputs, run, exact, float(goal.gain * self.pair.margin))
         verdict = "proven" if self.proven else "counterexample" if counter else "unknown"
-        bounds = per * max(self.bound, -1e300), per * least
+        bounds = float(per * max(self.bound, -1e300)), float(per * least)
         advice = ""
         if verdict == "unknown":
             advice = (
@@ -202,23 +207,24 @@ class Question:
                 f"{bounds[1]:.3g} was met; more seconds, or a smaller box, would narrow that."
             )
         question = f"{goal.name} {WORDS[self.sign][0]} with {name}"
-        parts = sum(search.parts for search in self.searches)
         proof = proof_of(found, goal, self.searches) if verdict == "proven" else None
-        return Certificate(question, verdict, bounds, counter, parts, self.seconds, advice, found.it.arithmetic, proof)
+        return Certificate(
+            question, verdict, bounds, counter, self.parts, self.seconds, advice, found.it.arithmetic, proof
+        )
 
 
-def settle(questions: list[Question], end: float, progress: Callable[[int, int], Any] | None) -> None:
-    """Answer questions in turns, until all are answered or the time is over."""
+def settle(questions: list[Question], end: float, told: Told | None) -> None:
+    """Answer questions in turns, until all are answered, the time is over, or Ctrl-C."""
     left = [question for question in questions if not question.done]
-    while left:
-        for question in left:
-            room = end - perf_counter()
-            question.run(max(0.0, min(SLICE, room)))
-            if progress is not None:
-                progress(sum(q.done for q in questions), len(questions))
-        left = [question for question in left if not question.done]
-        if perf_counter() >= end:
-            return
+    try:
+        while left:
+            for question in left:
+                question.run(max(0.0, min(SLICE, end - perf_counter())))
+                if told:
+                    told(sum(q.done for q in questions) / len(questions), sum(q.parts for q in questions))
+            left = [question for question in left if not question.done] if perf_counter() < end else []
+    except KeyboardInterrupt:
+        return
 
 
 def trend_of(found: Asked, goal: Goal, seen: Seen, k: int, questions: list[Question]) -> Trend:
@@ -234,8 +240,8 @@ def trend_of(found: Asked, goal: Goal, seen: Seen, k: int, questions: list[Quest
     rise, fall = (None if (pair := pairs.get(sign)) is None else line(found, goal, feature, pair) for sign in (1, -1))
     met = (float(per * seen.least[k]), float(per * seen.most[k]))
     return Trend(
-        name, answer_of(certificates), (per * low, per * high), met, certificates.get(1), certificates.get(-1),
-        rise, fall, line(found, goal, feature, None),
+        name, answer_of(certificates), (float(per * low), float(per * high)), met, certificates.get(1),
+        certificates.get(-1), rise, fall, line(found, goal, feature, None),
     )  # fmt: skip
 
 

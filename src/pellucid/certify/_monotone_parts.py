@@ -14,7 +14,8 @@ from ._monotone_relax import Aim, Part, Relaxed
 from ._monotone_slopes import back, backward, slope_at
 from ._space import Spaces
 
-FEW = 6  # inputs, up to which a box is cut rather than a smooth unit
+FEW = 6  # inputs, up to which a box is cut in halves while more units than these are undecided
+CLEAR = 4
 UNIT, INPUT, CHOICE = range(3)  # what a part is cut at
 
 
@@ -70,7 +71,7 @@ def halved(asked: Asked, part: Part) -> Sides | None:
     return Sides(bottom, top, low, high, (INPUT, i, place))
 
 
-def bent(network: Network, part: Part, made: Relaxed, point: np.ndarray, aim: Aim) -> Sides | None:
+def bent_side(network: Network, part: Part, made: Relaxed, point: np.ndarray, aim: Aim) -> Sides | None:
     """The unit whose slope leaves most open, cut at its kink or in the middle; None where no unit does."""
     score, place = opened(network, part, made, point, aim)
     if not len(score) or not score.max() > 0:
@@ -90,10 +91,10 @@ def cut(asked: Asked, part: Part, made: Relaxed, point: np.ndarray, aim: Aim) ->
     choice = fraction(asked, part, point)
     if choice is not None:
         return chosen(part, choice)
-    smooth = any(isinstance(step.operator, Smooth) for step in network.curves)
-    if smooth and network.n_in <= FEW:
-        return halved(asked, part)
-    return bent(network, part, made, point, aim) or halved(asked, part)
+    undecided = sum(int((bent.shape.kinked | bent.shape.wild).sum()) for bent in made.curves)
+    if network.n_in <= FEW and (undecided > CLEAR or any(bent.shape.wild.any() for bent in made.curves)):
+        return halved(asked, part) or bent_side(network, part, made, point, aim)
+    return bent_side(network, part, made, point, aim) or halved(asked, part)
 
 
 def opened(network: Network, part: Part, made: Relaxed, point: np.ndarray, aim: Aim) -> tuple[np.ndarray, np.ndarray]:

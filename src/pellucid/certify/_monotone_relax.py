@@ -21,7 +21,7 @@ from scipy.sparse import coo_array, csr_array
 
 from ..affine import ROUNDING, Add, Bend, Join, Smooth, Sparse, Windows
 from ._monotone_ask import Asked
-from ._monotone_sheet import WHOLE, Affine, Program, Sheet
+from ._monotone_sheet import WHOLE, Affine, Of, Program, Sheet
 from ._monotone_slopes import Interval, backward, product
 from ._monotone_units import Shape, lines_of, shape_of
 from ._program import EXTRA, Certified, as_rows, gamma
@@ -82,7 +82,7 @@ class Builder:
     def __init__(self, it: Certified, part: Part, ranges: list[Interval], blames: dict[int, Interval]):
         self.it, self.part, self.ranges, self.blames = it, part, ranges, blames
         self.sheet, self.given, self.turns = Sheet(), list[Affine](), list[Affine]()
-        ends = np.cumsum([0, *(step.width for step in it.network.curves)])
+        ends = self.ends = np.cumsum([0, *(step.width for step in it.network.curves)])
         self.sides = [(part.low[a:b], part.high[a:b]) for a, b in pairwise(ends)]
         self.shapes = [
             shape_of(step.operator, *sides)  # pyright: ignore[reportArgumentType]
@@ -96,7 +96,8 @@ class Builder:
         if groups:  # of each, one input is 1 and the others are 0
             members = np.stack([np.isin(np.arange(network.n_in), group) for group in groups]).astype(float)
             none = np.zeros(len(groups))
-            self.sheet.rows([(Affine({0: csr_array(members)}, none, none), none + 1)], none + 1, equal=True)
+            of = Of("group", np.arange(len(groups)))
+            self.sheet.rows(of, [(Affine({0: csr_array(members)}, none, none), none + 1)], none + 1, equal=True)
         values = {0: x}
         for i, step in enumerate(network.steps):
             given = [values[number] for number in step.inputs]
@@ -123,7 +124,17 @@ class Builder:
 
     def named(self, value: Affine) -> Affine:
         """The same values as variables of their own."""
-        return value if value.own is not None else self.sheet.named(value, *self.sheet.interval(value))
+        of = Of("", np.zeros(len(value.const), int))
+        return value if value.own is not None else self.sheet.named(value, *self.sheet.interval(value), of)
+
+    def rows(
+        self, name: str, k: int, at: np.ndarray, terms: Sequence[tuple[Affine, Any]], most: Any, equal: bool = False
+    ) -> None:
+        """Rows of some units of a curve; scales and right sides are those of these units, or one number."""
+        scaled = [(value.take(at), np.broadcast_to(np.asarray(scale, float), len(at))) for value, scale in terms]
+        most = np.broadcast_to(np.asarray(most, float), len(at))
+        if len(at):
+            self.sheet.rows(Of(name, self.ends[k] + at), scaled, most, equal)
 
     def total(self, a: Affine, b: Affine) -> Affine:
         """The sum of two values, exact but for the sum of their constants."""
@@ -137,33 +148,35 @@ class Builder:
         k, sheet = len(self.turns), self.sheet
         shape, (low, high) = self.shapes[k], self.sides[k]
         lines = lines_of(self.it.program, i, low, high)
-        z = z if shape.whole or z.own is not None else sheet.named(z, low, high)
+        if not shape.whole and z.own is None:
+            z = sheet.named(z, low, high, Of("z_low", self.ends[k] + np.arange(len(low))))
         y = sheet.values(lines.least, lines.most, ~shape.zero)
         at = np.flatnonzero(shape.straight & ~shape.zero)
-        sheet.rows([(y.take(at), np.ones(len(at))), (z.take(at), -shape.before[at])], shape.rise[at], equal=True)
+        self.rows("straight", k, at, [(y, 1), (z, -shape.before[at])], shape.rise[at], equal=True)
         if z.own is None and isinstance(curve := self.it.network.curves[k].operator, Bend):
-            for side, sign in ((low, -1.0), (high, 1.0)):  # a unit that is flat on one side of a cut keeps its side
+            for name, side, sign in (("z_low", low, -1.0), ("z_high", high, 1.0)):
                 at = np.flatnonzero(shape.straight & (shape.before == 0) & np.isin(side, curve.kinks))
-                sheet.rows([(z.take(at), np.full(len(at), sign))], sign * side[at])
+                self.rows(name, k, at, [(z, sign)], sign * side[at])  # a flat unit stays on its side of a cut
         at = np.flatnonzero(shape.wild)
-        sheet.rows([(y.take(at), np.ones(len(at))), (z.take(at), -lines.up[at])], lines.above[at])
-        sheet.rows([(y.take(at), -np.ones(len(at))), (z.take(at), lines.down[at])], -lines.below[at])
+        self.rows("line_up", k, at, [(y, 1), (z, -lines.up[at])], lines.above[at])
+        self.rows("line_down", k, at, [(y, -1), (z, lines.down[at])], -lines.below[at])
         self.given.append(z)
-        self.turns.append(self.turned(shape, low, high, y, z))
+        self.turns.append(self.turned(k, low, high, y, z))
         return y
 
-    def turned(self, shape: Shape, low: np.ndarray, high: np.ndarray, y: Affine, z: Affine) -> Affine:
+    def turned(self, k: int, low: np.ndarray, high: np.ndarray, y: Affine, z: Affine) -> Affine:
         """The rows of the units with one kink, and the variables that say whether they are past it."""
-        rows, at = self.sheet.rows, np.flatnonzero(shape.kinked)
+        shape = self.shapes[k]
+        at = np.flatnonzero(shape.kinked)
         a = self.sheet.values(np.zeros(len(low)), np.ones(len(low)), shape.kinked)
         first, last, kink, loose = (side[at] for side in (shape.before, shape.past, shape.kink, shape.loose))
         up, steep = np.sign(last - first), abs(last - first) * UP
         right, left = steep * (high[at] - kink) * UP, steep * (kink - low[at]) * UP
-        c, d, y, z, turn = shape.rise[at], shape.later[at], y.take(at), z.take(at), a.take(at)
-        rows([(y, -up), (z, up * first)], loose - up * c)
-        rows([(y, -up), (z, up * last)], loose - up * d)
-        rows([(y, up), (z, -up * first), (turn, -right)], loose + up * c)
-        rows([(y, up), (z, -up * last), (turn, left)], (loose + left) * UP + up * d)
+        c, d = shape.rise[at], shape.later[at]
+        self.rows("first", k, at, [(y, -up), (z, up * first)], loose - up * c)
+        self.rows("last", k, at, [(y, -up), (z, up * last)], loose - up * d)
+        self.rows("right", k, at, [(y, up), (z, -up * first), (a, -right)], loose + up * c)
+        self.rows("left", k, at, [(y, up), (z, -up * last), (a, left)], (loose + left) * UP + up * d)
         return a
 
     def curve_back(self, k: int, d: Affine) -> Affine:
@@ -171,38 +184,38 @@ class Builder:
         step, shape, s = self.it.network.curves[k], self.shapes[k], self.ranges[k]
         bounds = self.blames[step.output]
         low, high = bounds.low[0], bounds.high[0]
-        d = d if shape.whole or d.own is not None else self.sheet.named(d, low, high)
+        if not shape.whole and d.own is None:
+            d = self.sheet.named(d, low, high, Of("d_low", self.ends[k] + np.arange(len(low))))
         ends, some = product(s, bounds), (s.low[0] != 0) | (s.high[0] != 0)
         p = self.sheet.values(ends.low[0], ends.high[0], some)
         at = np.flatnonzero(shape.straight & some)
-        one = np.ones(len(at))
-        self.sheet.rows([(p.take(at), one), (d.take(at), -shape.before[at])], np.zeros(len(at)), equal=True)
-        self.turned_back(shape, self.turns[k], p, d, low, high)
-        self.wild_back(shape, p, d, low, high)
+        self.rows("flat", k, at, [(p, 1), (d, -shape.before[at])], 0, equal=True)
+        self.turned_back(k, p, d, low, high)
+        self.wild_back(k, p, d, low, high)
         self.backed[k] = d, p
         return p
 
-    def turned_back(self, shape: Shape, turn: Affine, p: Affine, d: Affine, low: np.ndarray, high: np.ndarray) -> None:
+    def turned_back(self, k: int, p: Affine, d: Affine, low: np.ndarray, high: np.ndarray) -> None:
         """Of units with two slopes: `p = s0 d + (s1 − s0) a d`, with the planes of the product."""
-        rows, at = self.sheet.rows, np.flatnonzero(shape.kinked)
-        first, last, low, high = (side[at] for side in (shape.before, shape.past, low, high))
-        more, one = last - first, np.ones(len(at))
+        shape, a = self.shapes[k], self.turns[k]
+        first, last, more = shape.before, shape.past, shape.past - shape.before
         least, most = np.where(more > 0, more * low, more * high), np.where(more > 0, more * high, more * low)
         rough = ~np.isin(first, WHOLE) | ~np.isin(last, WHOLE)
         loose = np.where(rough, 8 * ROUNDING * (abs(first) + abs(last)) * np.maximum(abs(low), abs(high)), 0.0)
         known = (low == high) & (loose == 0)
-        for some, equal in ((known, True), (~known, False)):
-            i = np.flatnonzero(some)
-            q, e, a = p.take(at[i]), d.take(at[i]), turn.take(at[i])
-            rows([(q, one[i]), (e, -first[i]), (a, -most[i])], loose[i], equal)
-            if not equal:
-                rows([(q, -one[i]), (e, first[i]), (a, least[i])], loose[i])
-                rows([(q, one[i]), (e, -last[i]), (a, -least[i])], loose[i] - least[i])
-                rows([(q, -one[i]), (e, last[i]), (a, most[i])], loose[i] + most[i])
+        at = np.flatnonzero(shape.kinked & known)
+        self.rows("plane_0", k, at, [(p, 1), (d, -first[at]), (a, -most[at])], 0, equal=True)
+        at = np.flatnonzero(shape.kinked & ~known)
+        s, t, least, most, loose = (side[at] for side in (first, last, least, most, loose))
+        self.rows("plane_0", k, at, [(p, 1), (d, -s), (a, -most)], loose)
+        self.rows("plane_1", k, at, [(p, -1), (d, s), (a, least)], loose)
+        self.rows("plane_2", k, at, [(p, 1), (d, -t), (a, -least)], loose - least)
+        self.rows("plane_3", k, at, [(p, -1), (d, t), (a, most)], loose + most)
 
-    def wild_back(self, shape: Shape, p: Affine, d: Affine, low: np.ndarray, high: np.ndarray) -> None:
+    def wild_back(self, k: int, p: Affine, d: Affine, low: np.ndarray, high: np.ndarray) -> None:
         """Of units with any slope from s to t: `p` between `s d` and `t d`, or where d may have both signs between the
         chords from one of them to the other."""
+        shape = self.shapes[k]
         at = np.flatnonzero(shape.wild)
         s, t, low, high = (side[at] for side in (shape.before, shape.past, low, high))
         crossing, wide = (low < 0) & (high > 0), np.where(high > low, high - low, 1.0)
@@ -211,9 +224,8 @@ class Builder:
         above, below = (np.where(crossing, (steep - slope) * low, 0.0) for steep, slope in ((s, up), (t, down)))
         size = (abs(s) + abs(t) + abs(up) + abs(down)) * np.maximum(abs(low), abs(high))
         loose = np.where(crossing, 16 * ROUNDING * size, 0.0)
-        p, d, one = p.take(at), d.take(at), np.ones(len(at))
-        self.sheet.rows([(p, one), (d, -up)], loose + above)
-        self.sheet.rows([(p, -one), (d, down)], loose - below)
+        self.rows("wild_up", k, at, [(p, 1), (d, -up)], loose + above)
+        self.rows("wild_down", k, at, [(p, -1), (d, down)], loose - below)
 
     def affine_back(self, operator: Windows | Sparse | slice, d: Affine) -> Affine:
         """The derivatives before an affine operator, from those behind it."""

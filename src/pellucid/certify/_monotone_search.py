@@ -15,7 +15,7 @@ from ._monotone_relax import Aim, Part, relaxed
 from ._monotone_slopes import Interval, bounds_back, ranges_of
 from ._monotone_witness import Pair, pair_at, slopes_of
 
-SPLIT, SLOPES, PROGRAM, EMPTY = range(4)  # what is known of a part: it was cut, or why it is done with
+SPLIT, CLOSED, PROGRAM = range(3)  # of a part: it was cut, or what closed it, its bounds or a program
 COST = 1e3  # of going beyond a row, where a program has no point
 
 
@@ -48,7 +48,6 @@ class Search:
     pair: Pair | None = None
     floor: float = np.inf
     given_up: bool = False
-    seconds: float = 0.0
     tree: list[list[Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -73,8 +72,12 @@ class Search:
         """Go on for so long, or until it is proven or refuted."""
         start = perf_counter()
         while not self.done and perf_counter() - start < seconds:
-            self.one(heappop(self.open)[2])
-        self.seconds += perf_counter() - start
+            first = heappop(self.open)
+            try:
+                self.one(first[2])
+            except KeyboardInterrupt:
+                heappush(self.open, first)
+                raise
 
     def add(self, parts: list[Part | None], bound: float) -> list[int]:
         """Take up the parts that are not done with by their slopes; the numbers of all of them in the tree."""
@@ -82,13 +85,13 @@ class Search:
         self.parts += len(parts)
         for number, part in zip(numbers, parts, strict=True):
             if part is None:
-                self.tree.append([EMPTY])
+                self.tree.append([CLOSED])
                 continue
             ranges = ranges_of(self.network, part.low[None], part.high[None])
             blames = bounds_back(self.network, ranges, self.aim.row[None])
             side = blames[0].low if self.sign > 0 else -blames[0].high
             here = max(bound, float(side[0, self.feature]))
-            self.tree.append([SLOPES])
+            self.tree.append([CLOSED])
             if here >= 0:
                 self.floor = min(self.floor, here)
             else:
@@ -108,7 +111,7 @@ class Search:
         multipliers = multipliers.astype(np.float32)
         bound = max(node.bound, program.proven(multipliers))
         if bound >= 0:
-            self.tree[node.number] = [PROGRAM, multipliers]
+            self.tree[node.number] = [PROGRAM, *program.told(multipliers)]
             self.floor = min(self.floor, bound)
             return
         x = np.clip(point[: self.network.n_in], node.part.bottom, node.part.top)

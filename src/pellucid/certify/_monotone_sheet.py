@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array, vstack
+from scipy.sparse import coo_array, csr_array, hstack, vstack
 
 from ..affine import ROUNDING
 from ._program import EXTRA, gamma
 
+NAMES = (  # of rows, by which a proof names its multipliers: see `_monotone_check`
+    "z_low", "z_high", "straight", "line_up", "line_down", "first", "last", "right", "left",
+    "d_low", "d_high", "flat", "plane_0", "plane_1", "plane_2", "plane_3", "wild_up", "wild_down", "group",
+)  # fmt: skip
+CODE = {name: code for code, name in enumerate(NAMES)} | {"": -1}
+NONE = 0, 0, np.zeros(0, int)
 WHOLE = (-1.0, 0.0, 1.0)  # numbers that others are multiplied with without rounding
 
 
@@ -35,17 +41,27 @@ class Affine(NamedTuple):
         return Affine({b: m[units] for b, m in self.parts.items()}, self.const[units], self.slack[units], own)
 
 
+class Of(NamedTuple):
+    """What rows are about: their name (none for what only names values), and the numbers of the units."""
+
+    name: str
+    units: np.ndarray
+
+
 class Rows:
-    """Rows `Σ_j entry_j v_j`, and the numbers on their right."""
+    """Rows `Σ_j entry_j v_j`, the numbers on their right, and of each the code of its name and its unit."""
 
     def __init__(self) -> None:
         self.row: list[np.ndarray] = [np.zeros(0, int)]
         self.column: list[np.ndarray] = [np.zeros(0, int)]
         self.entry: list[np.ndarray] = [np.zeros(0)]
         self.right: list[np.ndarray] = [np.zeros(0)]
+        self.code: list[np.ndarray] = [np.zeros(0, int)]
+        self.unit: list[np.ndarray] = [np.zeros(0, int)]
+        self.sign: list[np.ndarray] = [np.zeros(0)]
         self.count = 0
 
-    def add(self, terms: Sequence[tuple[Affine, np.ndarray]], right: np.ndarray, sign: float = 1.0) -> None:
+    def add(self, of: Of, terms: Sequence[tuple[Affine, np.ndarray]], right: np.ndarray, sign: float = 1.0) -> None:
         for value, scale in terms:
             for b, matrix in value.parts.items():
                 part = coo_array(matrix)
@@ -53,6 +69,9 @@ class Rows:
                 self.column.append(b + part.coords[1])
                 self.entry.append(sign * scale[part.coords[0]] * part.data)
         self.right.append(right)
+        self.code.append(np.full(len(right), CODE[of.name]))
+        self.unit.append(of.units)
+        self.sign.append(np.full(len(right), sign))
         self.count += len(right)
 
     def matrix(self, columns: int) -> tuple[Any, np.ndarray]:
@@ -69,6 +88,7 @@ class Sheet:
         self.high: list[np.ndarray] = []
         self.count = 0
         self.below, self.equal = Rows(), Rows()
+        self.sides: list[tuple[int, int, np.ndarray]] = []  # named values whose bounds prove: where, code, units
 
     def values(self, low: np.ndarray, high: np.ndarray, some: np.ndarray | None = None) -> Affine:
         """A variable between these bounds for each unit, or for some, the others being 0."""
@@ -83,10 +103,12 @@ class Sheet:
         zeros = np.zeros(len(low))
         return Affine({start: chosen}, zeros, zeros, own)
 
-    def named(self, value: Affine, low: np.ndarray, high: np.ndarray) -> Affine:
+    def named(self, value: Affine, low: np.ndarray, high: np.ndarray, of: Of) -> Affine:
         """The same values as variables of their own, so that what is made of them is exact again."""
-        made, one = self.values(low, high), np.ones(len(low))
-        self.rows([(value, one), (made, -one)], np.zeros(len(low)), equal=True)
+        start, made, one = self.count, self.values(low, high), np.ones(len(low))
+        self.rows(Of("", of.units), [(value, one), (made, -one)], np.zeros(len(low)), equal=True)
+        if of.name:
+            self.sides.append((start, CODE[of.name], of.units))
         return made
 
     def interval(self, value: Affine) -> tuple[np.ndarray, np.ndarray]:
@@ -104,7 +126,7 @@ class Sheet:
         off = gamma(terms + EXTRA, ROUNDING) * size
         return least - off, most + off
 
-    def rows(self, terms: Sequence[tuple[Affine, np.ndarray]], most: np.ndarray, equal: bool = False) -> None:
+    def rows(self, of: Of, terms: Sequence[tuple[Affine, np.ndarray]], most: np.ndarray, equal: bool = False) -> None:
         """`Σ scale · value ≤ most` for every unit, or `=`; scales are −1, 0 or 1 but for what is a variable itself.
 
         What rounding leaves open of constants is left to the row.
@@ -116,11 +138,11 @@ class Sheet:
             slack = slack + abs(scale) * value.slack
         slack = (slack + np.where(addends > 1, 8 * ROUNDING * size, 0.0)) * (1 + 4 * ROUNDING)
         if equal and not slack.any():
-            self.equal.add(terms, right)
+            self.equal.add(of, terms, right)
             return
-        self.below.add(terms, np.nextafter(right + slack, np.inf) if slack.any() else right)
+        self.below.add(of, terms, np.nextafter(right + slack, np.inf) if slack.any() else right)
         if equal:
-            self.below.add(terms, np.nextafter(slack - right, np.inf), -1.0)
+            self.below.add(of, terms, np.nextafter(slack - right, np.inf), -1.0)
 
     def program(self, aim: Affine, weights: np.ndarray) -> Program:
         """The program of the least `weights · aim`."""
@@ -135,11 +157,24 @@ class Sheet:
             abs(weights) @ abs(aim.const) + size @ np.maximum(abs(low), abs(high))
         )
         start = float(weights @ aim.const - off * (1 + 1e-9))
-        return Program(c, *self.below.matrix(self.count), *self.equal.matrix(self.count), low, high, start)
+        both = self.below, self.equal
+        rows = Named(*(np.concatenate([*getattr(both[0], f), *getattr(both[1], f)]) for f in ("code", "unit", "sign")))
+        sides = [(np.full(len(u), code), u, start + np.arange(len(u))) for start, code, u in [*self.sides, NONE]]
+        named = Named(*(np.concatenate(part) for part in zip(*sides, strict=True)))
+        parts = *self.below.matrix(self.count), *self.equal.matrix(self.count), low, high, start
+        return Program(c, *parts, rows, named)
+
+
+class Named(NamedTuple):
+    """Codes of names and units of rows, those of `E` last, with their signs; or of variables, with where they are."""
+
+    code: np.ndarray
+    unit: np.ndarray
+    more: np.ndarray
 
 
 class Program(NamedTuple):
-    """`start + min c · v` with `A v ≤ b`, `E v = f` and `low ≤ v ≤ high`."""
+    """`start + min c · v` with `A v ≤ b`, `E v = f` and `low ≤ v ≤ high`; and what its rows and sides are about."""
 
     c: np.ndarray
     below: Any
@@ -149,6 +184,19 @@ class Program(NamedTuple):
     low: np.ndarray
     high: np.ndarray
     start: float
+    rows: Named
+    sides: Named
+
+    def told(self, multipliers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Multipliers that are not 0 by the code of their name and their unit, and those of the sides of values."""
+        y = np.array(multipliers, float)
+        y[: len(self.b)] = np.maximum(y[: len(self.b)], 0)
+        slope = self.c + vstack([self.below, self.equal]).T @ y
+        at = slope[self.sides.more]
+        code = np.concatenate([self.rows.code, self.sides.code + (at < 0)])
+        unit, value = np.concatenate([self.rows.unit, self.sides.unit]), np.concatenate([y * self.rows.more, abs(at)])
+        kept = (value != 0) & (code >= 0)
+        return code[kept], unit[kept], value[kept]
 
     def proven(self, multipliers: np.ndarray) -> float:
         """A number that the least is not below, whatever the multipliers: with `r = c + Aᵀλ + Eᵀμ`, it is
@@ -183,12 +231,10 @@ class Program(NamedTuple):
         least prove it of this program, too."""
         one = csr_array(np.ones((len(self.b), 1)))
         both = csr_array(np.concatenate([np.ones((len(self.f), 1)), -np.ones((len(self.f), 1))], 1))
-        from scipy.sparse import hstack
-
         below = hstack([self.below, -one, csr_array((len(self.b), 2))])
         equal = hstack([self.equal, csr_array((len(self.f), 1)), both])
         far = np.full(3, np.inf)
         return Program(
             np.append(self.c, np.full(3, cost)), below.tocsr(), self.b, equal.tocsr(), self.f,
-            np.append(self.low, np.zeros(3)), np.append(self.high, far), self.start,
+            np.append(self.low, np.zeros(3)), np.append(self.high, far), self.start, self.rows, self.sides,
         )  # fmt: skip

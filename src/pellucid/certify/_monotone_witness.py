@@ -126,11 +126,11 @@ def pair_at(asked: Asked, goal: Goal, x: np.ndarray, feature: int, sign: float) 
         places = np.array([0.0, 1.0])
     else:
         places = np.concatenate([np.linspace(low, high, GRID), [x[feature]], kinks(asked, x, feature, low, high)])
-    places = np.unique(np.asarray(places, np.float32)).astype(float)
+    places = np.unique(np.asarray(places, asked.it.dtype)).astype(float)
     places = places[(places >= low) & (places <= high)]
     if len(places) < 2:
         places = np.array([low, high])
-    inputs = np.tile(np.float32(x).astype(float), (len(places), 1))
+    inputs = np.tile(asked.it.representable(x, asked.low, asked.high), (len(places), 1))
     inputs[:, feature] = places
     run, exact = outputs(asked, inputs)
     down = [drop(sign * goal.value(y)) for y in (run, exact)]
@@ -167,5 +167,7 @@ def kinks(asked: Asked, x: np.ndarray, feature: int, low: float, high: float) ->
 
 def outputs(asked: Asked, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What the network gives as it runs, and in float64: (points, n_out) each."""
-    it, exact = asked.it, asked.it.network(x)
-    return np.asarray(it.runs(x.reshape(len(x), *it.network.shape).astype(it.dtype)), float).reshape(len(x), -1), exact
+    it, count = asked.it, max(512, 1 << (len(x) - 1).bit_length())  # few sizes, each of which is compiled once
+    given = np.concatenate([x, np.repeat(x[:1], count - len(x), 0)]).reshape(count, *it.network.shape)
+    run = np.asarray(it.runs(given.astype(it.dtype)), float)
+    return run.reshape(count, -1)[: len(x)], it.network(x)

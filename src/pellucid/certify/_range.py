@@ -18,7 +18,7 @@ from ._certificate import Proof
 from ._claim import Claim, Clause
 from ._decide import SECONDS, checked, margin_at, proof_of
 from ._program import Certified
-from ._search import SLACK, Search
+from ._search import SLACK, Search, ready
 from ._space import spaces_of
 from ._telling import telling
 from ._tree import Tree
@@ -71,10 +71,12 @@ def output_range(
         >>> found.lowest.tolist(), found.highest.tolist(), found.highest_at.tolist(), found.exact.tolist()
         ([0.0], [2.0], [[2.0]], [True])
     """
-    start = perf_counter()
     if not tolerance > 0:
         raise SettingError(f"tolerance is a part of the range above 0, got {tolerance}.")
-    end = np.inf if checked(seconds) is None else start + float(seconds or 0)
+    checked(seconds)
+    ready()
+    start = perf_counter()
+    end = start + (np.inf if seconds is None else seconds)
     it = certified(net, shape, arithmetic)
     space = spaces_of(box, it.network)
     if len(space.low) != 1:

@@ -19,6 +19,7 @@ from ..geometry import Network, lowered
 from ..module import Layer
 from ..records import Record
 from ._certificate import Proof
+from ._monotone_check import check_monotone
 from ._recheck_bounds import Ball, Bounder, Marks
 
 BATCH = 64
@@ -142,7 +143,7 @@ class TreeCheck:
         if len(here):
             holds = self.margins(parts, state, here) > 0
             failed = here[~holds]
-            if (parts.cuts[failed] >= CUTS).any() or self.ball is not None and len(failed):
+            if (parts.cuts[failed] >= CUTS).any():
                 raise Wrong(f"leaf {parts.node[failed][0]} does not hold.")
             if len(failed):
                 again.append(self.cut_again(parts.of(failed)))
@@ -206,4 +207,7 @@ def side(parts: Parts, node: np.ndarray, var: np.ndarray, at: np.ndarray, upper:
     return Parts(node, parts.cuts, low, high, unit_low, unit_high).of(keep)
 
 
-CHECKERS: dict[str, Callable[[Proof, Any, Any], tuple[int, list[str]]]] = {"boxes": check_boxes}
+CHECKERS: dict[str, Callable[[Proof, Any, Any], tuple[int, list[str]]]] = {
+    "boxes": check_boxes,
+    "monotone": check_monotone,
+}

@@ -66,7 +66,7 @@ def picked(value: Any, which: np.ndarray) -> Any:
 
 
 def gamma(terms: int, unit: float) -> float:
-    return 1.001 * terms * unit if terms * unit < 1e-3 else np.inf if terms * unit >= 1 else terms * unit / (1 - terms * unit)
+    return terms * unit / (1 - terms * unit) * (1 + 1e-10) if terms * unit < 0.5 else np.inf
 
 
 class Bounder:
@@ -243,7 +243,7 @@ def support(a: np.ndarray, low: np.ndarray, high: np.ndarray, ball: Ball | None,
     sums = dot(abs(a), most)
     if ball is not None:
         most = abs(ball.centre) + ball.radius
-        sums = np.maximum(sums, 4 * abs(a) @ most)
+        sums = np.maximum(sums, 4 * (abs(a) @ most))
         top = np.minimum(top, in_ball(a, low - ball.centre, high - ball.centre, ball) + a @ ball.centre)
     return top + c + loose * (1 + 1e-6) + UNIT * ((a.shape[2] + 32) * sums + 8 * (abs(top) + abs(c)))
 
@@ -251,14 +251,18 @@ def support(a: np.ndarray, low: np.ndarray, high: np.ndarray, ball: Ball | None,
 def in_ball(a: np.ndarray, low: np.ndarray, high: np.ndarray, ball: Ball) -> np.ndarray:
     """An upper bound of `a · δ` for `‖δ‖ ≤ radius` and `low ≤ δ ≤ high`.
 
-    In the norm 1 no more than the steepest lets through. In the norm 2, `Σ max(|a| δ − m δ² / 2) + m r² / 2` for every
-    m > 0; m is moved to where the δ that are largest have the length r.
+    In the norm 1, `Σ max(|a| − m, 0) · room + m r` for every m ≥ 0, m being one of the |a|. In the norm 2,
+    `Σ max(|a| δ − m δ² / 2) + m r² / 2` for every m > 0; m is moved to where the δ that are largest have the length r.
     """
-    steep = abs(a)
+    steep, r = abs(a), ball.radius * (1 + 1e-9)
     if ball.norm == 1:
-        return steep.max(2) * ball.radius
+        room = np.where(a > 0, np.maximum(high, 0)[:, None], np.maximum(-low, 0)[:, None]) * (1 + 8 * UNIT)
+        order = np.argsort(-steep, 2)
+        steep, room = np.take_along_axis(steep, order, 2), np.take_along_axis(room, order, 2)
+        used = np.cumsum(room, 2)
+        m = np.max(np.where(used >= r, steep, 0), 2)  # the steepest that the radius does not fill
+        return (np.maximum(steep - m[..., None], 0) * room).sum(2) + m * r
     room = np.where(a > 0, high[:, None], -low[:, None]) * (1 + 8 * UNIT)
-    r = ball.radius
     m = np.sqrt((a**2).sum(2)) / max(r, 1e-300) + 1e-300
     best = np.full(m.shape, np.inf)
     for _ in range(12):

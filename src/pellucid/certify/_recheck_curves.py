@@ -59,7 +59,8 @@ def slopes_between(curve: Any, low: np.ndarray, high: np.ndarray) -> tuple[np.nd
             slope = np.broadcast_to(curve.slope(np.full(low.shape, k, np.int8)), low.shape)
             before = curve.kinks[k - 1] if k else -np.inf
             behind = curve.kinks[k] if k < len(curve.kinks) else np.inf
-            found.append(np.where((before < high) & (behind > low), slope, np.nan))
+            here = ((before < high) | (before == low)) & ((behind > low) | (behind == high))
+            found.append(np.where(here, slope, np.nan))
         return np.fmin.reduce(found), np.fmax.reduce(found)
     kind = smooth.KINDS[curve.kind]
     n, *places = smooth.turns(kind)
@@ -82,7 +83,7 @@ def hull(curve: Any, low: np.ndarray, high: np.ndarray, sign: int) -> np.ndarray
         settled = np.zeros(low.shape, bool)
     for _ in range(8):
         x = peak(curve, low, high, slope, sign)[1]
-        settled |= (x <= left) | (x >= right) | (abs(x - middle) <= 1e-3 * (high - low))
+        settled |= (x <= left) | (x >= right) | (abs(x - middle) <= 1e-6 * (high - low))
         if settled.all():
             break
         left = np.where(~settled & (x < middle), x, left)

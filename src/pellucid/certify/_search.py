@@ -7,19 +7,24 @@ Source: Wang and others 2018, ReluVal; Bunel and others 2020; Wang and others 20
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from ..affine import Bend
+from ..affine import Bend, Value
+from ..geometry import Network
 from ..machine import cores, one_thread_each
 from . import _boxes as kernels
 from ._certificate import Counterexample
 from ._claim import Claim, Clause
+from ._program import FORMATS, Writer
 from ._tree import Tree
 
 FEW = 12  # inputs, up to which inputs are cut
@@ -27,7 +32,23 @@ BATCH, LEAST = 512, 8  # nodes that are bounded at a time, and at least
 PAUSE = 0.25  # seconds that a batch may take, about
 ROUNDS = {True: (2, 2), False: (20, 10)}  # of better lines, at the first node and behind it, by whether inputs are cut
 THIN = 2.0**-40  # of the whole: an input that is not cut any more
-SLACK = 1e-9  # of the outputs: by how much a proof is to be more than just enough, so that it can be checked again
+SLACK = 1e-7  # of the outputs: by how much a proof is to be more than just enough, so that it can be checked again
+
+
+@cache
+def ready() -> None:
+    """Have the kernels compiled, which the first time on a machine takes about a minute, before any clock runs."""
+    stats: Any = kernels.bound_nodes.stats
+    if not any(Path(stats.cache_path).glob("_boxes.bound_nodes-*.nbi")):
+        print("Compiling the bounds, once: about a minute.", file=sys.stderr)
+    net = Network((1,), (), Value(0, (1,)), "")
+    program, one, none = Writer(net, FORMATS["real"]).program(), np.zeros((1, 1)), np.zeros((1, 0))
+    spaces = one, one, one, np.zeros(1), np.inf
+    kernels.bound_boxes(program, spaces, (none[:0], none[:0]), one, 1)
+    kernels.bound_nodes(program, spaces, (none, none), one, NO_MARKS, NO_LIFT, np.zeros((1, 0), bool), 1)
+
+
+NO_MARKS, NO_LIFT = np.zeros((0, 2, 0, 0), np.uint8), np.zeros((0, 0, 0), np.float32)
 
 
 @dataclass(frozen=True, eq=False)

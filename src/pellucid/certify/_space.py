@@ -53,9 +53,10 @@ def around(x: Any, radius: Any, norm: float = np.inf, within: Any = None) -> Spa
     x = x.reshape(1, -1) if x.ndim < 2 else x.reshape(len(x), -1)
     radius = np.broadcast_to(np.asarray(radius, float), len(x)).copy()
     if not (np.isfinite(radius) & (radius >= 0)).all():
-        raise SettingError(f"radius is a number from 0 on; got {float(radius[~(radius >= 0)].ravel()[:1] or np.inf)}.")
+        wrong = radius[~(np.isfinite(radius) & (radius >= 0))][0]
+        raise SettingError(f"radius is a number from 0 on; got {wrong}.")
     finite(x, "the point")
-    low, high = outward(x - radius[:, None], x + radius[:, None])
+    low, high = -up(-x, radius[:, None]), up(x, radius[:, None])
     if within is not None:
         sides = np.asarray(within, float)
         sides = np.broadcast_to(sides, (x.shape[1], 2)) if sides.shape == (2,) else checked(sides, x.shape[1])[0]
@@ -69,9 +70,12 @@ def around(x: Any, radius: Any, norm: float = np.inf, within: Any = None) -> Spa
     return Spaces(low, high, x, radius, float(norm))
 
 
-def outward(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sides that were rounded, so that none is too short."""
-    return np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+def up(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`a + b`, rounded up (Knuth 1997, section 4.2.2, theorem B)."""
+    found = a + b
+    of_b = found - a
+    lost = (a - (found - of_b)) + (b - of_b)
+    return np.where(lost > 0, np.nextafter(found, np.inf), found)
 
 
 def spaces_of(box: Any, network: Network) -> Spaces:

@@ -167,17 +167,15 @@ def linear(node: Node) -> tuple[dict[str, float], float]:
     head, *rest = node.value if node.value else [node]
     parts = [linear(part) for part in rest]
     match word(head), parts:
-        case "+", [first, *others]:
-            for other in others:
-                first = added(first, other, 1.0)
-            return first
         case "-", [one]:
             return added(({}, 0.0), one, -1.0)
-        case "-", [first, *others]:
+        case ("+" | "-") as sign, [first, *others]:
             for other in others:
-                first = added(first, other, -1.0)
+                first = added(first, other, 1.0 if sign == "+" else -1.0)
             return first
-        case "*", [({}, factor), other] | [other, ({}, factor)]:
+        case "*", [(terms, factor), other] if not terms:
+            return added(({}, 0.0), other, factor)
+        case "*", [other, (terms, factor)] if not terms:
             return added(({}, 0.0), other, factor)
     raise Refused(node.line, f"{word(head)!r} with {len(parts)} parts is not linear: +, − and a number times a term are.")
 

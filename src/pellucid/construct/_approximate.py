@@ -74,10 +74,9 @@ def of_one(target: Target, name: str, error: float | None, neurons: int | None) 
     low, high = target.box[0]
     pieces = len(found.units.ends(low, high)) - 1
     best = f"no continuous function of {pieces:,} straight pieces is nearer than {found.best_pieces:.6g}"
-    unit = "between its kinks the network is straight, and the error there is bounded by"
     return built(
         found.units.chain(), target.box, lambda x: target.middle(x)[:, None], name, found.error.proven,
-        f"{unit} {target.basis()}", best=found.best, notes=tuple(note for note in (needed, best) if note),
+        f"between its kinks the network is straight; the function is known there by {target.basis()}", best=found.best, notes=tuple(note for note in (needed, best) if note),
         more=np.array([[found.error.at]]),
     )  # fmt: skip
 
@@ -108,7 +107,7 @@ def of_several(target: Target, name: str, error: float) -> Construction:
     notes += [f"{form.how} takes {form.chain.neurons:,} neurons" for form in found if form is not best]
     return built(
         best.chain, target.box, lambda x: target.middle(x)[:, None], name, best.error,
-        f"{best.how}, the cheapest form found; its error is bounded by {target.basis()}", notes=tuple(notes),
+        f"{best.how}, the cheapest form found; the function is known by {target.basis()}", notes=tuple(notes),
         regular=best.chain.depth > 1,
     )  # fmt: skip
 

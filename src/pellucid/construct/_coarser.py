@@ -68,6 +68,7 @@ def plans(work: Thinning, k: int) -> list[Plan]:
             chord[i] = (high / (high - low), 0.0)
             turned = linear_count(work, k, chord, [*straight, i]) <= now
         off = line if turned else off
+        off += 2.0**-48 * max(abs(low), abs(high))  # what float64 may lose on the way
         found.append(Plan(i, turned, off, off * behind[i]))
     return found
 
@@ -116,7 +117,7 @@ def as_line(work: Thinning, before: list[Stage], side: tuple[float, float], tole
         at = np.union1d(ends, units.rounded().ends(low, high))
         off = np.interp(at, ends, values) - units.rounded()(at)
         units = units._replace(shift=units.shift + (off.max() + off.min()) / 2).rounded()
-        off = abs(np.interp(at, ends, values) - units(at)).max() * (1 + 1e-9)
+        off = abs(np.interp(at, ends, values) - units(at)).max() * (1 + 1e-9) + 1e-12 * abs(values).max()
         if off <= max(tolerance, least) and (best is None or len(units.knots) < len(best[0].knots)):
             best = units, off
     if best is None or len(best[0].knots) >= sum(s.width for s in work.stages if s.curve is not None):

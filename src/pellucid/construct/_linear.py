@@ -9,10 +9,9 @@ import numpy as np
 
 from ._ranges import Range
 from ._stages import Stage
-from ._thin import EQUAL, Pair, Removal, Thinning, add_to, line_of, over, pairs
+from ._thin import EQUAL, Pair, Removal, Thinning, add_to, line_of, multiplied, over, pairs
 
-
-COARSE = 10  # binary places of what carriers are moved by
+COARSE = 10  # binary places of what carriers are moved by: few, so that sums with it are exact
 
 
 class Part(NamedTuple):
@@ -32,7 +31,7 @@ def folded(work: Thinning, k: int) -> bool:
     slopes, offsets = np.array(lines, float).reshape(-1, 2).T
     costs = [work.charge(k, over(stage, work.lies[k], i) * np.eye(stage.width)[i]) for i in range(stage.width)]
     weight, bias = stage.weight * slopes, stage.bias * slopes + offsets
-    joined = weight @ after.weight
+    joined, lost = multiplied(weight, after.weight)
     smaller = joined.size <= weight.size + after.weight.size
     if stage.curve is None and not smaller:
         return False
@@ -40,7 +39,9 @@ def folded(work: Thinning, k: int) -> bool:
     if stage.curve is not None:
         work.removed += removals(stage, work.lies[k], range(stage.width), how, costs)
     if smaller:
-        after.weight, after.bias = joined, bias @ after.weight + after.bias
+        shift, more = multiplied(bias[None], after.weight)
+        work.charge(k + 1, after.lipschitz * (work.reach(k) @ lost + more[0]))
+        after.weight, after.bias = joined, shift[0] + after.bias
         del work.stages[k]
     else:
         work.stages[k] = Stage(weight, bias, None, stage.names)
@@ -107,28 +108,34 @@ class Carriers(NamedTuple):
     out: np.ndarray
     shift: np.ndarray
     names: list[str]
+    lost: np.ndarray
 
 
 def handed_on(part: Part, span: tuple[np.ndarray, np.ndarray]) -> Carriers:
     """The fewest carriers: one for each part, for each input it reads, or for each number that is made of it."""
-    whole, start = part.weight @ part.out, part.bias @ part.out
+    whole, lost = multiplied(part.weight, part.out)
+    start, more = multiplied(part.bias[None], part.out)
+    off = np.maximum(*map(abs, span)) @ lost + more[0]
     reads, made = np.flatnonzero(whole.any(1)), np.flatnonzero(whole.any(0))
     forms = [
-        (part.weight, part.bias, part.out, np.zeros(whole.shape[1]), "part"),
-        (np.eye(len(whole))[:, reads], np.zeros(len(reads)), whole[reads], start, "input"),
-        (whole[:, made], np.zeros(len(made)), np.eye(whole.shape[1])[made], start, "sum"),
+        (part.weight, part.bias, part.out, np.zeros(whole.shape[1]), "part", 0 * off),
+        (np.eye(len(whole))[:, reads], np.zeros(len(reads)), whole[reads], start[0], "input", off),
+        (whole[:, made], np.zeros(len(made)), np.eye(whole.shape[1])[made], start[0], "sum", off),
     ]
-    weight, bias, out, shift, kind = min(forms, key=lambda form: len(form[1]))
+    weight, bias, out, shift, kind, off = min(forms, key=lambda form: len(form[1]))
     low = bias + np.where(weight > 0, span[0][:, None] * weight, span[1][:, None] * weight).sum(0)
     size = abs(bias) + (np.maximum(*map(abs, span))[:, None] * abs(weight)).sum(0)
-    step = 2.0 ** (np.ceil(np.log2(np.maximum(size, 2.0**-100))) - COARSE)  # few binary places: sums with them are exact
+    step = 2.0 ** (np.ceil(np.log2(np.maximum(size, 2.0**-100))) - COARSE)
     below = np.where(low >= 0, 0.0, step * np.floor(low / step - 1e-3))
-    return Carriers(weight, bias - below, out, shift + below @ out, [f"carries {kind} {i}" for i in range(len(bias))])
+    back, more = multiplied(below[None], out)
+    names = [f"carries {kind} {i}" for i in range(len(bias))]
+    return Carriers(weight, bias - below, out, shift + back[0], names, off + more[0])
 
 
 def replace_straight(work: Thinning, k: int, straight: list[int], two: list[Pair], carriers: Carriers) -> None:
     """Carriers in the place of straight units and of one of each pair."""
     stage, after, lies = work.stages[k], work.stages[k + 1], work.lies[k]
+    work.charge(k + 1, after.lipschitz * carriers.lost)
     costs = [work.charge(k, over(stage, lies, i) * np.eye(stage.width)[i]) for i in straight]
     work.removed += removals(stage, lies, straight, "on everywhere: as part of a linear map", costs)
     gone = list(straight)

@@ -5,28 +5,44 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linprog
 
+from ._links import Path
 from ._target import Target
-from ._units import Units
+from ._units import KEPT as MOST_CHOICES
+from ._units import Units, on_both_sides
 
-SAMPLES, STEPS = 24, 40  # places of each piece at which the error is seen; linear programs at most
-LEAST_STEP, GAIN = 1e-3, 1e-5
+SAMPLES, FIRST, STEPS = 20, 4, 40  # places of each piece at which the error is seen; linear programs, first and at most
+LEAST_STEP, GAIN = 1e-4, 1e-5
+STARTS, KEPT, MOVED = 32, 3, 0.1  # starts; those that are polished to the end; of a piece, how far kinks are moved
 
 
-def polished(target: Target, start: Units) -> tuple[Units, float]:
+def best_polished(target: Target, path: Path) -> Units:
+    """The best layer that is found from many starts: other sides of the units, and kinks moved at random."""
+    rng, n = np.random.default_rng(0), len(path.slopes) - 1
+    sides = min(2**n, MOST_CHOICES, STARTS)
+    starts = [on_both_sides(path, i) for i in range(sides)]
+    low, high = path.ends[0], path.ends[-1]
+    wide = MOVED * (high - low) / len(path.slopes)
+    for i in range(STARTS - sides):
+        units = starts[i % sides]
+        starts.append(units._replace(knots=np.clip(np.sort(units.knots + wide * rng.normal(size=n)), low, high)))
+    tried = sorted((polished(target, start, FIRST) for start in starts), key=lambda one: one[1])
+    return min((polished(target, units) for units, _ in tried[:KEPT]), key=lambda one: one[1])[0]
+
+
+def polished(target: Target, start: Units, steps: int = STEPS) -> tuple[Units, float]:
     """A layer with the same sides and a smaller largest error, and that error as it was seen.
 
     The error is nearly linear in small changes, so the best change within a step is that of a linear program; the step
-    is halved where the error did not fall as it should, and doubled where it did.
+    is cut where the error did not fall as it should, and doubled where it did.
     """
-    best, step = start, 0.25
-    x, y = seen(target, best)
-    error = float(abs(best(x) - y).max())
-    for _ in range(STEPS):
-        new = improved(target, best, x, y, step)
-        at, there = seen(target, new)
-        found = float(abs(new(at) - there).max())
+    order = np.argsort(start.knots)
+    best, step = Units(start.knots[order], start.sides[order], start.weights[order], start.shift), 0.25
+    error = float(abs(off_by(target, best)[0]).max())
+    for _ in range(steps):
+        new = improved(target, best, step)
+        found = float(abs(off_by(target, new)[0]).max())
         if found < error * (1 - GAIN):
-            best, x, y, error, step = new, at, there, found, min(2 * step, 0.5)
+            best, error, step = new, found, min(2 * step, 0.45)
         else:
             step /= 4
         if step < LEAST_STEP:
@@ -34,32 +50,42 @@ def polished(target: Target, start: Units) -> tuple[Units, float]:
     return best, error
 
 
-def seen(target: Target, layer: Units) -> tuple[np.ndarray, np.ndarray]:
-    """Places in every piece, its ends among them, and the function there."""
-    low, high = target.box[0]
-    ends = layer.ends(low, high)
-    x = np.unique(np.linspace(ends[:-1], ends[1:], SAMPLES + 1))
-    return x, target.middle(x[:, None])
+def off_by(target: Target, layer: Units) -> tuple[np.ndarray, np.ndarray]:
+    """What the function is above the layer at places that part each piece evenly, and the places, (pieces, samples)."""
+    ends = np.concatenate([[target.box[0][0]], layer.knots, [target.box[0][1]]])
+    x = ends[:-1, None] + np.linspace(0, 1, SAMPLES + 1) * np.diff(ends)[:, None]
+    flat = x.reshape(-1)
+    return (target.middle(flat[:, None]) - layer(flat)).reshape(x.shape), x
 
 
-def improved(target: Target, layer: Units, x: np.ndarray, y: np.ndarray, step: float) -> Units:
-    """The best change of weights, constant and kinks; a kink moves by `step` of the way to its neighbour at most."""
-    low, high = target.box[0]
-    n = len(layer.knots)
-    on = np.maximum(layer.sides * (x[:, None] - layer.knots), 0)
-    moved = -(layer.weights * layer.sides) * (on > 0)
-    slopes = np.hstack([on, moved, np.ones((len(x), 1))])
-    off = (y - layer(x))[:, None]
-    rows = np.vstack([np.hstack([slopes, -np.ones((len(x), 1))]), np.hstack([-slopes, -np.ones((len(x), 1))])])
-    order = np.argsort(layer.knots)
-    gaps = np.diff(np.concatenate([[low], layer.knots[order], [high]]))
-    room = np.empty((n, 2))
-    room[order] = step * np.stack([-np.maximum(gaps[:-1], 0), np.maximum(gaps[1:], 0)], 1)
+def improved(target: Target, layer: Units, step: float) -> Units:
+    """The best change of weights, constant and kinks; a kink moves by `step` of the way to its neighbour at most.
+
+    The places move with the kinks, so every unit stays on or off at each of them, and nothing jumps.
+    """
+    (low, high), n = target.box[0], len(layer.knots)
+    off, x = off_by(target, layer)
+    ends = np.concatenate([[low], layer.knots, [high]])
+    gaps, share = np.diff(ends), np.linspace(0, 1, SAMPLES + 1)
+    on = layer.sides * ((ends[1:] + ends[:-1])[:, None] / 2 - layer.knots) > 0  # (pieces, units)
+    lean = layer.weights * layer.sides * on
+    little = 1e-6 * (high - low)
+    at = np.clip(x[..., None] + [-little, little], low, high)
+    rise = np.diff(target.middle(at.reshape(-1, 1)).reshape(at.shape))[..., 0] / np.diff(at)[..., 0]
+    steeper = rise - lean.sum(1)[:, None]
+    moved = np.repeat(lean[:, None], SAMPLES + 1, 1)
+    i = np.arange(n)
+    moved[i + 1, :, i] += (1 - share) * steeper[1:]
+    moved[i, :, i] += share * steeper[:-1]
+    height = np.maximum(layer.sides * (x[..., None] - layer.knots), 0)
+    change = np.concatenate([-height, moved, -np.ones((*x.shape, 1))], 2).reshape(x.size, -1)
+    ones, gap = np.ones((x.size, 1)), off.reshape(-1)
+    rows = np.vstack([np.hstack([change, -ones]), np.hstack([-change, -ones])])
     cost = np.append(np.zeros(2 * n + 1), 1.0)
-    limits = [(None, None)] * n + [tuple(r) for r in room.tolist()] + [(None, None), (0, None)]
-    found = linprog(cost, rows, np.concatenate([off, -off])[:, 0], bounds=limits, method="highs")
-    if found.x is None:
+    room = zip((-step * gaps[:-1]).tolist(), (step * gaps[1:]).tolist(), strict=True)
+    limits = [(None, None)] * n + list(room) + [(None, None), (0, None)]
+    found = linprog(cost, rows, np.concatenate([-gap, gap]), bounds=limits, method="highs").x
+    if found is None:
         return layer
-    return Units(
-        layer.knots + found.x[n : 2 * n], layer.sides, layer.weights + found.x[:n], layer.shift + found.x[2 * n]
-    )
+    knots = np.sort(layer.knots + found[n : 2 * n])
+    return Units(knots, layer.sides, layer.weights + found[:n], layer.shift + found[2 * n])

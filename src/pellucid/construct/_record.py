@@ -52,20 +52,20 @@ class Construction(Record):
     net: Sequential = unlisted(repr=False)
     target: Truth = unlisted(repr=False)
 
-    def along(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """From the lower to the upper corner of the box: places t, inputs, what the first output should be, and is."""
+    def along(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """From the lower to the upper corner of the box: places, what the first output should be there, and is."""
         low, high = np.array(self.box).T
         share = np.linspace(0, 1, SEEN)
         x = low + share[:, None] * (high - low)
         t = x[:, 0] if len(self.box) == 1 else share
-        return t, x, self.target(x)[:, 0], lowered(self.net, (len(self.box),))(x)[:, 0]
+        return t, self.target(x)[:, 0], lowered(self.net, (len(self.box),))(x)[:, 0]
 
-    def over(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """On a grid over two inputs: both axes, the first output (rows along the second), and what it is off by."""
+    def over(self) -> tuple[np.ndarray, np.ndarray]:
+        """On a grid over two inputs, rows along the second: the first output, and what it is off by."""
         x, y = (np.linspace(*side, SIDE) for side in self.box)
         at = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
         made = lowered(self.net, (2,))(at)[:, 0]
-        return x, y, made.reshape(SIDE, SIDE), (made - self.target(at)[:, 0]).reshape(SIDE, SIDE)
+        return made.reshape(SIDE, SIDE), (made - self.target(at)[:, 0]).reshape(SIDE, SIDE)
 
     def noted(self, *notes: str) -> Construction:
         """The same with more notes."""

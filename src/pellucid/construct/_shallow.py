@@ -9,12 +9,13 @@ import numpy as np
 from ..errors import SettingError
 from ._between import Error, error_between
 from ._links import Path, fewest, least_error, path_of
-from ._polish import polished
+from ._polish import best_polished
 from ._target import Target
 from ._units import Units, on_both_sides, with_slope
 
 GRID, COARSE, FINE = 1024, 32, 768  # places at which a path is sought: at least, and of each piece
-ENOUGH, POLISHED, STARTS = 1.03, 16, 12  # times the best possible error; neurons that are polished; choices of sides
+ENOUGH = 1.03  # times the best possible error: below it nothing else is tried
+FEW, POLISHED = 2, 16  # neurons that are polished in any case, and where there is hope
 FLOAT32 = 2.0**-22  # of the largest value: an error that float32 weights make anyway
 MOST_NEURONS = 4000
 
@@ -41,19 +42,21 @@ def of_neurons(target: Target, neurons: int, polish: bool = True) -> Shallow:
     """
     best, path = best_path(target, neurons + 1)
     enough = ENOUGH * best + FLOAT32 * float(abs(path.values).max())
-    found = []
-    if len(path.slopes) <= neurons + 1:
-        found.append(settled(target, on_both_sides(path), best, best))
-    if not found or found[0].error.proven > enough:
+    bent = len(path.slopes) > 1
+    found = [settled(target, on_both_sides(path), best, best)] if bent else []
+    if not bent or found[0].error.proven > enough:
         fewer, shorter = (best, path) if len(path.slopes) <= neurons else best_path(target, neurons)
         found.append(settled(target, with_slope(shorter), best, fewer))
-    chosen = min(found, key=lambda one: one.error.proven)
-    if polish and chosen.error.proven > enough and 1 < len(path.slopes) <= neurons + 1 and neurons <= POLISHED:
-        starts = [polished(target, on_both_sides(path, i)) for i in range(min(STARTS, 2 ** (len(path.slopes) - 1)))]
-        units, seen = min(starts, key=lambda start: start[1])
-        if seen < chosen.error.found:
-            found.append(settled(target, units, best, best))
+    hope = bent and neurons <= POLISHED and (neurons <= FEW or balanced(path))
+    if polish and hope and min(one.error.proven for one in found) > enough:
+        found.append(settled(target, best_polished(target, path), best, best))
     return min(found, key=lambda one: one.error.proven)
+
+
+def balanced(path: Path) -> bool:
+    """Whether some units can have the first slope together: the jumps of the right sign are large enough for it."""
+    jumps, first = np.diff(path.slopes), path.slopes[0]
+    return bool(np.minimum(jumps, 0).sum() <= -first <= np.maximum(jumps, 0).sum())
 
 
 def of_error(target: Target, error: float, polish: bool = True) -> tuple[Shallow, int]:
@@ -66,7 +69,9 @@ def of_error(target: Target, error: float, polish: bool = True) -> tuple[Shallow
     least = max(1, fewest(x, y - error, y + error, MOST_NEURONS + 1)[0] - 1)
     neurons, misses = least, 0
     while neurons <= MOST_NEURONS:
-        found = of_neurons(target, neurons, polish)
+        found = of_neurons(target, neurons, polish=False)
+        if polish and found.error.proven > error >= found.best:
+            found = of_neurons(target, neurons)
         if found.error.proven <= error:
             return found, least
         lost = found.best < 0.9 * error  # what is missing is not for want of neurons

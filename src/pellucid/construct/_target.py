@@ -85,7 +85,7 @@ class Target:
         """What is known, in words."""
         known = []
         if self.operations is not None:
-            known.append("bounds of its first two derivatives, by interval arithmetic on its operations")
+            known.append("its first two derivatives, bounded by interval arithmetic on its operations")
         if self.lipschitz is not None:
             known.append(f"its Lipschitz constant {self.lipschitz:g}, as given")
         if self.curvature is not None:

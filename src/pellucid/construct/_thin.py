@@ -154,6 +154,20 @@ def alike(work: Thinning, k: int) -> bool:
     return bool(units)
 
 
+def multiplied(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`a b`, and how much of each sum float64 loses: nothing, where all its terms are multiples of one power of two."""
+    size = abs(a) @ abs(b)
+    room = np.log2(max(size.max(initial=0.0), 2.0**-1000)) - lowest(a) - lowest(b)
+    return a @ b, np.zeros_like(size) if room < 52 else (len(b) + 1) * 2.0**-53 * size
+
+
+def lowest(a: np.ndarray) -> float:
+    """The exponent of the largest power of two of which all numbers are multiples."""
+    share, exponent = np.frexp(a[a != 0])
+    whole = (share * 2.0**53).astype(np.int64)
+    return float((exponent - 53 + np.log2((whole & -whole).astype(float))).min(initial=1000.0))
+
+
 def add_to(weight: np.ndarray, kept: int, factor: float, gone: int) -> np.ndarray:
     """`weight[kept] += factor weight[gone]`; gives how much of the sum float64 loses: nothing, where there is room."""
     a, b = weight[kept].copy(), factor * weight[gone]

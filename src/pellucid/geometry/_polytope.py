@@ -7,7 +7,7 @@ half-space that cuts off less than `TIGHT` of its distance from the middle count
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -77,6 +77,7 @@ def program(cost: np.ndarray, columns: np.ndarray, goal: np.ndarray) -> tuple[fl
     # Without presolve is faster at this size; with it scales may differ widely; inner points are for large ones, and
     # where the simplex method finds no end.
     simplex, inner = [("highs-ds", False), ("highs-ds", True)], [("highs-ipm", True)]
+    found: Any = None
     for method, presolve in inner + simplex if columns.size > LARGE else simplex + inner:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

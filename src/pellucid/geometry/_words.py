@@ -84,7 +84,7 @@ def ends(found: Explanation) -> str:
             said.append(above if side else phrase("{name} falls below {end}", name=name, end=end))
     if not said:
         return ""
-    return phrase("The answer changes its formula if {ends}.", ends=listed(said, phrase(" or ")))
+    return phrase("The answer changes its formula if {ends}.", ends=listed(said, either=True))
 
 
 def choices(found: Explanation) -> list[str]:
@@ -106,14 +106,21 @@ def choices(found: Explanation) -> list[str]:
     return said
 
 
-def listed(parts: Sequence[str], last: str = "") -> str:
-    """Parts as a list in a sentence, by default with an "and" before the last.
+def listed(parts: Sequence[str], either: bool = False) -> str:
+    """Parts as a list in a sentence, with an "and" before the last, or an "or" where it is `either`.
 
     Example:
         >>> listed(["one", "two", "three"])
         'one, two and three'
     """
-    return parts[0] if len(parts) == 1 else f"{phrase(', ').join(parts[:-1])}{last or phrase(' and ')}{parts[-1]}"
+    said, *others = parts
+    for part in others[:-1]:
+        said = phrase("{first}, {more}", first=said, more=part)
+    if not others:
+        return said
+    if either:
+        return phrase("{first} or {last}", first=said, last=others[-1])
+    return phrase("{first} and {last}", first=said, last=others[-1])
 
 
 def number(value: float) -> str:

@@ -14,7 +14,18 @@ from ..train import unit as as_seen
 from ._looking import Kept, Observed, Tally, observed, slopes
 from ._places import pictured
 from ._subject import Subject, subject_of
-from ._unit import CUT_OFF, Place, effects, features_of, named_inputs, outgoing, place_of, unit_names, weights_of
+from ._unit import (
+    CUT_OFF,
+    GATE_WORDS,
+    Place,
+    effects,
+    features_of,
+    named_inputs,
+    outgoing,
+    place_of,
+    unit_names,
+    weights_of,
+)
 from ._worst import cells
 
 STRONGEST = 6  # terms that are named
@@ -238,7 +249,9 @@ def names_of(
     several = len(place.gates) > 1
     if not several:
         return names
-    return tuple(phrase("{name} at the {gate} gate", name=name, gate=gate) for gate in place.gates for name in names)
+    return tuple(
+        phrase("{name} at the {gate} gate", name=name, gate=GATE_WORDS[gate]) for gate in place.gates for name in names
+    )
 
 
 def strongest(

@@ -36,6 +36,10 @@ GATES: dict[type[Layer], tuple[str, ...]] = {
     LSTM: ("input", "forget", "candidate", "output"),
     GRU: ("reset", "update", "new"),
 }
+GATE_WORDS = {
+    "step": phrase("step"), "input": phrase("input"), "forget": phrase("forget"), "candidate": phrase("candidate"),
+    "output": phrase("output"), "reset": phrase("reset"), "update": phrase("update"), "new": phrase("new"),
+}  # fmt: skip
 WEIGHING = (Dense, Monotone, Conv1d, Conv2d, Conv3d, *GATES)  # each output of these weighs the layer's input
 
 
@@ -202,7 +206,7 @@ def unit_names(layer: Layer, outputs: int) -> tuple[str, ...]:
     n, gates = units_of(layer), GATES.get(type(layer), ())
     if len(gates) < 2:
         return tuple(phrase("unit {j}", j=j) for j in range(outputs))
-    return tuple(phrase("{gate} gate of unit {j}", gate=gates[j // n], j=j % n) for j in range(outputs))
+    return tuple(phrase("{gate} gate of unit {j}", gate=GATE_WORDS[gates[j // n]], j=j % n) for j in range(outputs))
 
 
 def output_of(place: Place, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -75,7 +75,8 @@ class Monotone(Layer):
     @property
     def signs(self) -> np.ndarray:
         """s_i t_j of every weight, (n_in, n_out): 0 where it is free or shut."""
-        return np.outer(*([SIGNS[letter] for letter in letters] for letters in (self.inputs, self.outputs)))
+        inputs, outputs = ([SIGNS[letter] for letter in letters] for letters in (self.inputs, self.outputs))
+        return np.outer(inputs, outputs)
 
     @property
     def free(self) -> np.ndarray:

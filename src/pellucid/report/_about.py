@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..insight import Story, Verdict
-from ..language import phrase, recalled, translated
+from ..language import phrase, translated
+from ..recall import recalled
 from ._html import summary_table
 from ._markup import Markup, bar, call, element, facts, join, small, table_of
 from .words import LOWER_IS_BETTER, cut, enumerated, measure, metric, number, seconds, sentences, share, signed
@@ -227,14 +228,14 @@ def again(story: Story) -> Markup:
         phrase("loss"): enumerated([loss["name"], *bound]),
         phrase("settings"): enumerated(f"{setting(name)} {value}" for name, value in settings.items()),
         phrase("versions"): enumerated(
-            f"{name} {value}" for name, value in found.environment.items() if value is not None
+            f"{setting(name)} {value}" for name, value in found.environment.items() if value is not None
         ),
     }
     return join([*parts, facts({name: value for name, value in about.items() if value is not None})])
 
 
 def setting(name: str) -> str:
-    """What a setting of the training is called."""
+    """What a setting of the training, or a part of the environment, is called."""
     return translated(SETTINGS.get(name, name.replace("_", " ")))
 
 
@@ -252,4 +253,6 @@ SETTINGS = {
     "seed": phrase("seed"),
     "watch_every": phrase("watch every"),
     "tolerance": phrase("tolerance"),
+    "platform": phrase("platform"),
+    "processors": phrase("processors"),
 }

@@ -21,6 +21,7 @@ from ._style import dress, new, powers, tips
 from .words import cut, listed, number, table
 
 WIDE, MOST_ROWS, MOST_BARS, REASON = 100, 20, 12, 34
+NOTHING = 1e-6  # the least difference that an axis shows
 
 
 def construction(record: Construction) -> Figure:
@@ -30,11 +31,11 @@ def construction(record: Construction) -> Figure:
 
 def along_line(record: Construction) -> Figure:
     """Above the two, below their difference between the lines that were proven."""
-    t, x, truth, made = record.along()
+    t, truth, made = record.along()
     figure, ((upper,), (lower,)) = new(4.6, 2, height_ratios=(1, 0.8), sharex=True)
     upper.plot(t, truth, color=MUTED, linewidth=3.2, alpha=0.5, label=cut(record.what, 30))
     upper.plot(t, made, color=BLUE, linewidth=1.4, label=phrase("network"))
-    said = phrase("{n:,} neurons in {depth} hidden layers", n=record.neurons, depth=record.depth)
+    said = phrase("{n:,} neurons, hidden layers: {depth}", n=record.neurons, depth=record.depth)
     dress(upper, said, "", phrase("output"), grid="y")
     upper.legend(loc="best")
     difference(lower, record, t, made - truth)
@@ -50,23 +51,20 @@ def difference(axes: Axes, record: Construction, t: np.ndarray, off: np.ndarray)
     for sign in (1, -1) if record.error > 0 else ():
         line = axes.axhline(sign * record.error, color=RED, linewidth=1.1, linestyle=(0, (4, 3)))
         tips(line, [phrase("proven: at most {error}", error=number(record.error))])
-    room = 1.25 * max(record.error, float(np.nanmax(abs(off), initial=0.0)), 1e-12)
+    room = 1.25 * max(record.error, float(np.nanmax(abs(off), initial=0.0)), NOTHING)
     axes.set_ylim(-room, room)
-    dress(
-        axes, phrase("Off by at most {error}, proven", error=number(record.error)), "", phrase("difference"), grid="y"
-    )
+    title = phrase("Off by at most {error}, proven", error=number(record.error))
+    dress(axes, title, "", phrase("difference"), grid="y")
 
 
 def over_plane(record: Construction) -> Figure:
     """The network over its two inputs, and what it is off by."""
-    x, y, made, off = record.over()
-    figure, ((left, middle), (first, second)) = new(3.5, 2, 2, height_ratios=(1, 0.001))
-    for axes in (first, second):
-        axes.set_visible(False)
+    made, off = record.over()
+    figure, ((left, right),) = new(2.7, 1, 2)
     (x0, x1), (y0, y1) = record.box
     scales = Scale(made.reshape(-1, 1), None, 1), Scale(np.array([[0.0], [max(record.error, 1e-300)]]), None, 1)
     titles = phrase("{n:,} neurons", n=record.neurons), phrase("Off by at most {error}", error=number(record.error))
-    for axes, values, scale, title in zip((left, middle), (made, abs(np.nan_to_num(off))), scales, titles, strict=True):
+    for axes, values, scale, title in zip((left, right), (made, abs(np.nan_to_num(off))), scales, titles, strict=True):
         pixels = (255 * scale(values[..., None]) + 0.5).astype(np.uint8)
         axes.imshow(pixels, extent=(x0, x1, y0, y1), origin="lower", aspect="auto", interpolation="none")
         dress(axes, title, phrase("first input"), phrase("second input") if axes is left else "", grid="")
@@ -92,9 +90,8 @@ def rate(record: Rate) -> Figure:
         tips(drawn, [phrase("{n:,} neurons: {name} {error}", n=int(n), name=name, error=number(float(v), 3))
                      for n, v in zip(record.neurons[fits], values[fits], strict=True)])  # fmt: skip
     axes.set(xscale="log", yscale="log")
-    axes.set_xticks(
-        sorted({int(n) for n in record.neurons}), [f"{n:,}" for n in sorted({int(n) for n in record.neurons})]
-    )
+    sizes = sorted({int(n) for n in record.neurons})
+    axes.set_xticks(sizes, [f"{n:,}" for n in sizes])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(powers)
@@ -176,11 +173,8 @@ def simplification_text(record: Simplification) -> str:
     ]
     left = len(record.removed) - MOST_ROWS
     rows += [[f"… {left:,} more", "", "", "", "", ""]] if left > 0 else []
-    shown = (
-        table(["unit", "gone because", "from", "to", "known by", "costs"], rows, "  rr r")
-        if rows
-        else "Nothing to leave out."
-    )
+    head = ["unit", "gone because", "from", "to", "known by", "costs"]
+    shown = table(head, rows, "  rr r") if rows else "Nothing was found to leave out."
     return "\n".join(["The same network, smaller", listed(facts), "", shown])
 
 

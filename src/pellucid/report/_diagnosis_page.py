@@ -7,7 +7,8 @@ from typing import Any
 
 from ..doctor import RULES, Diagnosis, Finding, Prescription
 from ..insight import Story
-from ..language import phrase, recalled, translated
+from ..language import phrase, translated
+from ..recall import recalled
 from . import _captions
 from ._diagnosed import drawn, glanced
 from ._diagnosis_text import (

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..doctor import RULES, Diagnosis, Finding, Prescription
-from ..language import phrase, recalled, translated
+from ..language import phrase, translated
+from ..recall import recalled
 from .words import enumerated, measure, number, scored, seconds, sentences, share
 
 WIDTH = 104

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from ..errors import SettingError
 from ..geometry import Complex
 from ..insight import AnswerChange, Difference, LayerChange, RegionChange
-from ..language import phrase, recalled
+from ..language import phrase
+from ..recall import recalled
 from ._colours import BLUE, GREEN, RED
 from ._complex import edges, two
 from ._style import dress, new, tips

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..errors import SettingError
 from ..insight import Neuron, Story
-from ..language import phrase, recalled, translated
+from ..language import phrase, translated
+from ..recall import recalled
 from ..records import Record
 from ..train import Run
 from . import _captions

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ..backprop import Blame, GradientCheck
+from ..certify import Certificate, Lipschitz, Monotonicity, OutputRange, Robustness
 from ..construct import Construction, Rate, Simplification
 from ..doctor import Diagnosis, Finding, Prescription
 from ..errors import SettingError, unknown
@@ -44,6 +45,7 @@ from ..train import Evaluation, RangeTest, Run
 from . import (
     _answers,
     _attention,
+    _certified,
     _complex,
     _constructed,
     _curves,
@@ -97,6 +99,11 @@ FIGURES: dict[type, dict[str, Callable[..., Figure]]] = {
     Finding: {"picture": _finding.picture, "tried": _finding.tried},
     Diagnosis: {"findings": _diagnosed.glance},
     Prescription: {"scores": _diagnosed.cured},
+    Monotonicity: {"trends": _certified.trends},
+    OutputRange: {"ranges": _certified.ranges},
+    Robustness: {"rows": _certified.robustness},
+    Lipschitz: {"slopes": _certified.steepest},
+    Certificate: {"margin": _certified.certificate},
     Construction: {"error": _constructed.construction},
     Rate: {"errors": _constructed.rate},
     Simplification: {"reasons": _constructed.simplification},

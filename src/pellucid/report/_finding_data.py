@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from ..language import phrase, recalled
+from ..language import phrase
+from ..recall import recalled
 from ._colours import BLUE, GREEN, INK, MUTED, RED
 from ._finding_network import bars
 from ._style import dress, new, powers, tips

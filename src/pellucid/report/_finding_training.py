@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ..language import phrase, recalled, translated
+from ..language import phrase, translated
+from ..recall import recalled
 from ._colours import BLUE, GREEN, MUTED, ORANGE
 from ._curves import curve, logarithmic
 from ._finding_network import bars

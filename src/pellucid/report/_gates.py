@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..insight import Gates, LayerGates
 from ..language import phrase
+from ..recall import recalled
 from ._colours import ORANGE
 from ._panels import chosen, shaded
 from ._style import dress, new
@@ -31,8 +32,8 @@ def strip(record: Gates, layer: str | None = None, row: int = 0) -> Figure:
     for (gate, opening), (picture, line) in zip(found.openings.items(), panels.reshape(-1, 2), strict=True):
         shown = np.nan_to_num(opening[row, :end, order])  # units first
         open_ = share(float(shown.mean()))
-        said = phrase("{gate} gate: {share} open on average", gate=gate, share=open_)
-        shaded(picture, shown, phrase("{gate} gate", gate=gate), said)
+        said = phrase("{gate} gate: {share} open on average", gate=recalled(gate), share=open_)
+        shaded(picture, shown, phrase("{gate} gate", gate=recalled(gate)), said)
         picture.set_ylabel(phrase("unit"))
         picture.set_yticks([])
         line.plot(np.arange(end), shown.mean(0), color=ORANGE)

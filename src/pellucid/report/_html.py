@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from ..backprop import Summary
+from ..backprop import Row, Summary
 from ..doctor import Diagnosis, Finding, Prescription
 from ..insight import Difference
-from ..language import phrase, recalled
+from ..language import phrase
 from ..records import Record
 from ._colours import variables
 from ._diagnosis_page import box, diagnosis, prescription
@@ -30,11 +30,12 @@ STYLE = (
 )
 
 # The formulas of layers that hold words.
-FORMULAS = (
+WORDED = (
     phrase("y = max over the window of x"),
     phrase("y = (1/n) Σ over the window of x"),
     phrase("y = (x where it counts, 0 elsewhere; lengths)"),
 )
+FORMULAS = {words.key: words for words in WORDED}
 
 ONE = "main{padding-top:20px}figure{max-width:760px;margin:0 0 16px}"
 
@@ -85,10 +86,15 @@ def summary_table(record: Summary, caption: str = "") -> Markup:
     head = [phrase("path"), phrase("layer"), phrase("output"), phrase("parameters"), phrase("uses")]
     head += [phrase("multiply-adds"), *(c.title for c in more)]
     rows = [
-        [r.path or phrase("the network"), join([r.kind, element("p", recalled(r.formula), class_="muted small")]),
+        [r.path or phrase("the network"), join([r.kind, formula(r)]),
          shape(r.output[1:]), number(r.parameters), number(r.uses) if r.uses else "", number(r.macs),
          *(c.cells[i] for c in more)]
         for i, r in enumerate(record.rows)
     ]  # fmt: skip
     total = [phrase("total"), "", "", number(record.parameters), "", number(record.macs), *(c.total for c in more)]
     return table_of(head, [*rows, total], "  rrrr" + "r" * len(more), caption)
+
+
+def formula(row: Row) -> Markup:
+    """What a layer computes."""
+    return element("p", FORMULAS.get(row.formula, row.formula), class_="muted small")

@@ -6,7 +6,8 @@ from typing import Any
 
 from ..geometry import LinearModels
 from ..insight import Growth, Story, View
-from ..language import phrase, recalled
+from ..language import phrase
+from ..recall import recalled
 from ..train import Run
 from . import _captions
 from ._evidence import figures, shown

@@ -13,7 +13,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from ..insight import Filters, Neuron, Neurons
-from ..language import phrase, recalled, translated
+from ..language import phrase, translated
+from ..recall import recalled
 from ._answers import rgb
 from ._colours import BLUE, LINE, MUTED, ORANGE
 from ._panels import framed, grid
@@ -159,7 +160,7 @@ def gates(axes: Axes, record: Neuron, names: Sequence[str]) -> None:
         parts.append(record.recurrent)
         columns += [f"h{i}" for i in range(record.recurrent.shape[1])]
     dress(axes, phrase("What its gates weigh"), phrase("inputs x, bias, units h of the step before"), "", grid="")
-    cells(axes, np.concatenate(parts, 1), record.gates, columns)
+    cells(axes, np.concatenate(parts, 1), [recalled(gate) for gate in record.gates], columns)
     for edge in (n_in, n_in + 1):
         axes.axvline(edge - 0.5, color=MUTED, linewidth=0.8)
 

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from ..errors import DataError, StoreError
-from ..language import phrase, recalled
+from ..language import phrase
+from ..recall import recalled
 from ..records import Record, plain
 from ._cells import (
     LARGEST,

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from ..errors import DataError
-from ..language import phrase, recalled
+from ..language import phrase
+from ..recall import recalled
 from ..records import Record
 from ._cells import LARGEST, Rows, as_float32, bad_cell, booleans, missing, numbers, short, some, texts
 
