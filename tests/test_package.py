@@ -64,7 +64,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
 
 def sources():
     found = (ROOT / "src" / "pellucid").rglob("*")
-    return [path for path in found if path.is_file() and path.suffix in (".py", ".css", ".js", ".html", ".typed")]
+    kinds = (".py", ".css", ".js", ".html", ".toml", ".ttf", ".typed")
+    return [path for path in found if path.is_file() and path.suffix in kinds]
 
 
 def test_every_dependency_is_locked():

@@ -17,7 +17,8 @@ import optax
 from . import losses, store
 from .doctor import Diagnosis, Doctor, Finding
 from .errors import DataError, PellucidError, SettingError, StoreError
-from .layers import convnet, mlp, recurrent_net, values_of
+from .language import message_of, phrase
+from .layers import convnet, mlp, monotone_mlp, recurrent_net, values_of
 from .module import Layer
 from .records import plain
 from .train import (
@@ -29,7 +30,9 @@ from .train import (
     Run,
     Settings,
     bundled,
+    directions_of,
     epoch_from_json,
+    input_directions,
     open_data,
     read_snapshots,
     unit,
@@ -57,6 +60,7 @@ def fit(
     weights: Any = None,
     size: int | Sequence[int] | None = None,
     augment: Sequence[str] = (),
+    monotone: Mapping[str | int, int | str] | None = None,
     class_weight: str | Mapping[Any, float] | None = None,
     weight_decay: float = 0.0,
     l1: float = 0.0,
@@ -82,6 +86,10 @@ def fit(
     iterable or a function that makes an iterator. Images in bytes are seen as fractions of 255; x may be a list of
     sequences of different lengths. `loss` is chosen from the target where it is not given.
 
+    `monotone={"age": +1, "price": "falling"}` makes a network for a table whose answer rises with one column and falls
+    with the other, whatever it learns (`layers.monotone_mlp`): a number, or of two classes the probability of the
+    second in their order. `certify.monotone(run)` proves it.
+
     A fifth of the rows is held out to judge by (`validation=` a share, data of the same form, or None). With
     `runs="runs"` the run is kept in that folder, with a checkpoint every `checkpoint_seconds`, and `resume=ID` (or
     "last") goes on bit for bit where it stood. Ctrl-C returns the run so far. NaN or an infinite number stops the
@@ -103,6 +111,7 @@ def fit(
         rows, target, task=task, loss_targets=given and given.targets, weights=weights, validation=validation,
         seed=seed, net=net if isinstance(net, Layer) else None, size=size,
     )  # fmt: skip
+    directions = None if monotone is None else directions_of(monotone, opened.preprocess)
     source = {
         "path": str(data) if isinstance(data, str | Path) else None,
         "target": target,
@@ -110,11 +119,12 @@ def fit(
         "weights": weights if isinstance(weights, str) else None,
         "validation": validation if isinstance(validation, int | float | str) else None,
         "seed": seed,
-        "hidden": None if isinstance(net, Layer) else sizes_for(net, opened),
+        "hidden": None if isinstance(net, Layer) else sizes_for(net, opened, monotone is not None),
         "augment": list(augment),
+        "monotone": directions,
         "size": size,
     }
-    net, criterion = suited(net, given, opened, seed, augment)
+    net, criterion = suited(net, given, opened, seed, augment, directions)
     table = (
         tuple(sorted((str(k), float(v)) for k, v in class_weight.items()))
         if isinstance(class_weight, Mapping)
@@ -157,7 +167,9 @@ def kept_fit(
         "status": "running",
     }
     if resume:
-        id = folder.get(resume)["id"]
+        kept = folder.get(resume)
+        id = kept["id"]
+        check_same_network(kept["settings"].get("data", {}), source)
         folder.update(id, status="running")
     else:
         id = folder.create(name, about | {"environment": store.environment()})
@@ -188,9 +200,18 @@ def kept_fit(
             write_snapshots(place / SNAPSHOTS, run.snapshots, id)
         folder.update(id, status=run.status, metrics=summary, findings=plain(run.findings))
     except StoreError as problem:  # hours of work are not thrown away for a full disk
-        run = replace(run, notes=(*run.notes, f"The run was not kept: {problem}"))
+        run = replace(run, notes=(*run.notes, phrase("The run was not kept: {problem}", problem=message_of(problem))))
         warnings.warn(run.notes[-1], RuntimeWarning, stacklevel=3)
     return run
+
+
+def check_same_network(kept: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raises: SettingError where a run is to go on with another network than it began with."""
+    for name in ("hidden", "augment", "monotone"):
+        if name in kept and kept[name] != now[name]:
+            raise SettingError(
+                f"The run was begun with {name}={kept[name]!r}, not {now[name]!r}: resume with the same."
+            )
 
 
 def named(data: Any, target: str | None) -> tuple[Any, str | None, str | None]:
@@ -202,7 +223,12 @@ def named(data: Any, target: str | None) -> tuple[Any, str | None, str | None]:
 
 
 def suited(
-    net: Layer | Sequence[int] | None, loss: losses.Loss | None, data: Data, seed: int, augment: Sequence[str] = ()
+    net: Layer | Sequence[int] | None,
+    loss: losses.Loss | None,
+    data: Data,
+    seed: int,
+    augment: Sequence[str] = (),
+    directions: Mapping[str, int] | None = None,
 ) -> tuple[Layer, losses.Loss]:
     """A network with the inputs and outputs this data needs, and the loss for its target."""
     classes = len(data.preprocess.target.classes)
@@ -210,6 +236,8 @@ def suited(
     if isinstance(net, Layer):
         if augment:
             raise SettingError("augment is for a network made here: put RandomShift() and the like into your own.")
+        if directions is not None:
+            raise SettingError("monotone is for a network made here: make your own of layers.Monotone.")
         if loss is None:
             shape = jax.eval_shape(lambda net, x: values_of(net(x)), net, one).shape
             loss = losses.loss(
@@ -223,7 +251,11 @@ def suited(
     steps = data.preprocess.target.steps
     numbers = math.prod(data.sample.y.shape[1 + steps :])
     outputs = 1 if classes and single else classes or numbers * loss.outputs
-    hidden, shape, form = sizes_for(net, data), one.shape[1:], data.preprocess.form
+    hidden, shape, form = sizes_for(net, data, directions is not None), one.shape[1:], data.preprocess.form
+    if directions is not None:
+        if outputs != 1:
+            raise SettingError(monotone_of_several(classes, outputs))
+        return monotone_mlp([shape[0], *hidden, 1], input_directions(directions, data.preprocess), key=seed), loss
     if form and form.name == "sequences":
         n_in = form.tokens or shape[-1]
         options: dict[str, Any] = {"tokens": bool(form.tokens), "every_step": steps, "augment": augment}
@@ -235,16 +267,28 @@ def suited(
     return mlp([shape[0], *hidden, outputs], key=seed), loss
 
 
-def sizes_for(given: Sequence[int] | None, data: Data) -> list[int]:
+def monotone_of_several(classes: int, outputs: int) -> str:
+    """Why several outputs cannot be made monotone here, and what can."""
+    if classes == 2:
+        return "monotone is for one output, and this loss wants two for two classes: take loss='binary_cross_entropy'."
+    if classes:
+        return (
+            f"monotone is for a number or two classes, and there are {classes}: where one becomes more probable others "
+            "become less. Number them in their order and say task='regression', or ask for one class against the rest."
+        )
+    return f"monotone is for one number a row, and this network gives {outputs}: train one for each."
+
+
+def sizes_for(given: Sequence[int] | None, data: Data, monotone: bool = False) -> list[int]:
     """The sizes of the hidden layers, or the usual ones for this data: channels for images, halved as often as it takes
-    to come from their sides to 8 at most."""
+    to come from their sides to 8 at most; one layer more for a monotone network, which can turn less in each."""
     form = data.preprocess.form
     if given is None and form and form.name == "sequences":
         return [64]
     if given is None and form and len(form.shape) == 3:
         side = max(form.shape[:2])
         return [32, 64, 128, 128, 128, 128][: max(2, math.ceil(math.log2(side / 8)))]
-    hidden = [64, 64] if given is None else list(given)
+    hidden = [64] * (2 + monotone) if given is None else list(given)
     if any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in hidden):
         raise SettingError(f"The sizes of the hidden layers are whole numbers above 0, as in [64, 64]; got {hidden}.")
     return hidden
@@ -383,14 +427,18 @@ def with_data(run: Run, data: Any = None) -> Run:
     return replace(run, data=opened)
 
 
-def write_report(run: Run, path: str | Path = REPORT, diagnosis: Diagnosis | None = None) -> Path:
+def write_report(
+    run: Run, path: str | Path = REPORT, diagnosis: Diagnosis | None = None, *, lang: str | None = None
+) -> Path:
     """One HTML page that shows what was learned, how well, from what, and how to do it again.
 
-    A `diagnosis` of the run, from `pl.diagnose(run)`, is shown in its section on the doctor.
+    A `diagnosis` of the run, from `pl.diagnose(run)`, is shown in its section on the doctor. `lang` is the language of
+    the page, "en" or "zh".
 
-    Raises: DataError where the data of a run read back from disk is gone or has changed.
+    Raises: DataError where the data of a run read back from disk is gone or has changed; SettingError for a language
+        that is not spoken.
     """
     from .insight import story
     from .report import page
 
-    return store.write_text(path, page(story(run if run.data else with_data(run), diagnosis=diagnosis)))
+    return store.write_text(path, page(story(run if run.data else with_data(run), diagnosis=diagnosis), lang=lang))

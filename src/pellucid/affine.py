@@ -2,6 +2,7 @@
 
 A layer says it once, beside its `forward`, by its method `lower`: with a `Lowering` it writes down which operators lead
 from its input to its output. Values are flat, (points, units); the units of a picture are in the order of its axes.
+For bounds, smooth curves may stand where bends do; whoever asks for exact geometry does not allow them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import GeometryError
+from .errors import CertifyError, GeometryError
+from .language import phrase
 
 Shape = tuple[int, ...]
 ROUNDING = 2.0**-53
@@ -72,7 +74,7 @@ class Windows:
         each, out = weight.shape[-2:]
         if self.index.shape == (1, 1) and self.groups == 1:
             return x @ weight.reshape(each, out)
-        seen = x.reshape(len(x), -1, each * self.groups)
+        seen = x.reshape(len(x), x.shape[1] // (each * self.groups), each * self.groups)
         if (self.index < 0).any():
             seen = np.concatenate([seen, np.zeros_like(seen[:, :1])], 1)
         most = max(1, MOST // (self.index.size * each * self.groups))
@@ -144,10 +146,14 @@ class Windows:
 
 @dataclass(frozen=True, eq=False)
 class Sparse:
-    """A matrix with few entries: `y = x Mᵀ + b`; M (units, units in) is a scipy CSR array, bias (units,)."""
+    """A matrix with few entries: `y = x Mᵀ + b`; M (units, units in) is a scipy CSR array, bias (units,).
+
+    `size` is the sum of the magnitudes that a run adds up for the bias, where that is more than the bias itself.
+    """
 
     matrix: Any
     bias: np.ndarray
+    size: np.ndarray | None = None
 
     @property
     def width(self) -> int:
@@ -213,6 +219,16 @@ class Bend:
         """The number of the piece that x falls on; a kink belongs to the piece before it."""
         return (x[..., None] > self.kinks).sum(-1, dtype=np.int8)
 
+    def slope_range(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the largest slope between low and high, (points, units)."""
+        first, last = self.piece(low), self.piece(high)
+        least, most = np.array(self.slope(first)), np.array(self.slope(first))
+        for k in range(len(self.kinks) + 1):
+            slope = self.slope(np.full_like(first, k))
+            here = (first <= k) & (k <= last)
+            least, most = np.where(here, np.minimum(least, slope), least), np.where(here, np.maximum(most, slope), most)
+        return least, most
+
     @staticmethod
     def of_piece(table: np.ndarray, piece: np.ndarray) -> np.ndarray:
         if table.ndim == 1:
@@ -222,6 +238,26 @@ class Bend:
     @cached_property
     def is_relu(self) -> bool:
         return self.kinks.tolist() == [0] and self.slopes.tolist() == [0, 1] and not self.offsets.any()
+
+
+@dataclass(frozen=True, eq=False)
+class Smooth:
+    """A curve without straight pieces, the same for every unit: `y = b f(x; a)`, f a row of `smooth.KINDS`."""
+
+    kind: str
+    a: float = 1.0
+    b: float = 1.0
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        from . import smooth
+
+        return smooth.values(smooth.KINDS[self.kind], self.a, self.b, x)
+
+    def slope_range(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers that the slope is not below and not above between low and high, (points, units)."""
+        from . import smooth
+
+        return smooth.slope_range(smooth.KINDS[self.kind], self.a, self.b, low, high)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +280,8 @@ class Join:
 class Step:
     """One operator of a lowered network: from the values `inputs` it makes the value `output`, with `width` units.
 
-    `path` is the layer it comes from, and `shape` that of one example of its output.
+    `path` is the layer it comes from, and `shape` that of one example of its output. In a network that was lowered for
+    bounds the operator may be `Smooth`, which its type leaves out: whoever reads geometry meets none.
     """
 
     operator: Windows | Sparse | Bend | Add | Join
@@ -262,9 +299,13 @@ class Step:
 
 
 class Lowering:
-    """What a network writes itself down with: every method adds a step and gives the value it makes."""
+    """What a network writes itself down with: every method adds a step and gives the value it makes.
 
-    def __init__(self, shape: Shape):
+    With `curves` smooth curves are allowed, for bounds.
+    """
+
+    def __init__(self, shape: Shape, curves: bool = False):
+        self.curves = curves
         self.steps: list[Step] = []
         self.parts: list[str] = []
         self.input = Value(0, shape)
@@ -306,14 +347,14 @@ class Lowering:
         operator = Windows(np.asarray(index), weight, bias, prod(x.shape[:-1]), groups)
         return self.step(operator, [x], (*places, weight.shape[-1]))
 
-    def sparse(self, x: Value, matrix: Any, bias: Any, shape: Shape) -> Value:
-        """A sparse matrix (units, units of x)."""
+    def sparse(self, x: Value, matrix: Any, bias: Any, shape: Shape, size: Any = None) -> Value:
+        """A sparse matrix (units, units of x); `size` as in `Sparse`."""
         from scipy.sparse import csr_array
 
         found: Any = csr_array(matrix)
         found.sum_duplicates()
         shift = np.zeros(found.shape[0]) if bias is None else np.broadcast_to(as_float(bias), found.shape[0])
-        return self.step(Sparse(found.astype(float), shift), [x], shape)
+        return self.step(Sparse(found.astype(float), shift, None if size is None else as_float(size)), [x], shape)
 
     def select(self, x: Value, index: np.ndarray, shape: Shape, fill: float = 0.0) -> Value:
         """The units of x at these places; −1 is a unit that holds `fill`."""
@@ -325,12 +366,12 @@ class Lowering:
         matrix = coo_array((ones, (np.flatnonzero(here), index[here])), shape=(len(index), prod(x.shape)))
         return self.sparse(x, matrix, np.where(here, 0.0, fill), shape)
 
-    def scale(self, x: Value, scale: Any, shift: Any) -> Value:
-        """`y = scale · x + shift`, both as long as the last axis of x."""
+    def scale(self, x: Value, scale: Any, shift: Any, size: Any = None) -> Value:
+        """`y = scale · x + shift`, both as long as the last axis of x; `size` as in `Sparse`."""
         from scipy.sparse import diags_array
 
-        places = prod(x.shape[:-1])
-        return self.sparse(x, diags_array(np.tile(as_float(scale), places)), np.tile(as_float(shift), places), x.shape)
+        scale, shift, size = (None if a is None else np.tile(a, prod(x.shape[:-1])) for a in (scale, shift, size))
+        return self.sparse(x, diags_array(as_float(scale)), shift, x.shape, size)
 
     def along(self, x: Value, matrices: Sequence[np.ndarray]) -> Value:
         """For each axis before the channels a matrix (places out, places in), the same for all channels."""
@@ -343,6 +384,10 @@ class Lowering:
         """A curve of straight pieces, each a slope and an offset: a number, or one for each unit."""
         slopes, offsets = (np.array(np.broadcast_arrays(*map(as_float, part))) for part in zip(*pieces, strict=True))
         return self.step(Bend(as_float(kinks).reshape(-1), slopes, offsets), [x], x.shape)
+
+    def smooth(self, x: Value, kind: str, a: float = 1.0, b: float = 1.0) -> Value:
+        """A smooth curve, where those are allowed."""
+        return self.step(Smooth(kind, float(a), float(b)), [x], x.shape)
 
     def reshape(self, x: Value, shape: Shape) -> Value:
         """The same units under another shape; no step."""
@@ -392,13 +437,23 @@ class Lowering:
             index = place.reshape(index.shape[0], -1)
         return self.select(x, index[:, 0], shape)
 
-    def refuse(self, layer: object, why: str = "") -> GeometryError:
-        """The error for a layer that is not piecewise linear."""
+    def refuse(self, layer: object, why: str = "") -> GeometryError | CertifyError:
+        """The error for a layer that is not piecewise linear, or has no bound."""
         who = ".".join(part for part in (self.path, type(layer).__name__) if part)
+        if self.curves:
+            return CertifyError(
+                f"{who} has no bound{why}. There are bounds for Dense, convolution, pooling, BatchNorm, sums and every "
+                "activation by its name; certify the part of the network without it, or train with one of these in "
+                "its place."
+            )
         return GeometryError(
-            f"{who} is not piecewise linear{why}: its regions have no exact geometry. Piecewise linear are Dense, "
-            "convolution, pooling, BatchNorm, relu, leaky_relu, abs, hard_tanh, hard_sigmoid and relu6; train with "
-            "one of these in its place."
+            phrase(
+                "{who} is not piecewise linear{why}: its regions have no exact geometry. Piecewise linear are Dense, "
+                "convolution, pooling, BatchNorm, relu, leaky_relu, abs, hard_tanh, hard_sigmoid and relu6; train with "
+                "one of these in its place.",
+                who=who,
+                why=why,
+            )
         )
 
 

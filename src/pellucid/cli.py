@@ -7,7 +7,7 @@ import os
 import click
 
 from . import __version__
-from ._commands import _ask, _diff, _doctor, _export, _geometry, _runs, _train
+from ._commands import _ask, _diff, _doctor, _export, _geometry, _lab, _runs, _train
 from ._commands._command import command, epilog
 
 EXAMPLES = (
@@ -80,6 +80,13 @@ command(
     "pellucid diff before.safetensors after.safetensors --data new.npz --json",
     "pellucid diff before.onnx after.onnx --out diff.html",
 )(_diff.diff)
+command(
+    main,
+    "pellucid lab",
+    "pellucid lab C6 C8 --page lab.html --lang zh",
+    "pellucid lab C4 --data iris",
+    "pellucid lab C6 --fault factor-kept",
+)(_lab.lab)
 command(main, "pellucid report last", "pellucid report last --out story.html")(_ask.report)
 command(main, "pellucid runs", "pellucid runs --limit 5 --json")(_runs.runs)
 command(main, "pellucid show last", "pellucid show runs/20260131-142501-iris-a1b2")(_runs.show)

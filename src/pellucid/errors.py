@@ -5,6 +5,7 @@ PellucidError
 ├── DataError       the table, the labels or the file cannot be learned from as it is
 ├── SettingError    an unknown name or an impossible value of a setting
 ├── GeometryError   a network, or a place in its input space, that has no exact geometry
+├── CertifyError    a network, a box or a property of which nothing can be proven
 ├── InteropError    a model of another framework that cannot be opened, computed or written
 └── StoreError      a file that cannot be written, or cannot be trusted when read
 """
@@ -46,6 +47,10 @@ class SettingError(PellucidError, ValueError):
 
 class GeometryError(PellucidError, ValueError):
     """A network, or a place in its input space, that has no exact geometry; or an answer that is too large."""
+
+
+class CertifyError(PellucidError, ValueError):
+    """A network, a box or a property of which nothing can be proven: a part without bounds, a box without a point."""
 
 
 class InteropError(PellucidError, ValueError):

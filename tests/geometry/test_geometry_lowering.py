@@ -157,3 +157,8 @@ def test_the_bends_of_max_pooling_compare_two_values_at_a_time():
 def test_what_has_no_geometry_is_refused(make, words):
     with pytest.raises(GeometryError, match=words):
         make()
+
+
+def test_a_network_of_windows_takes_no_points_at_all():
+    network = lowered(Sequential([Conv2d(np.ones((2, 2, 1, 3)), None), Activation("relu")]), (4, 4, 1))
+    assert network(np.zeros((0, 16))).shape == (0, 27)

@@ -20,6 +20,7 @@ from pellucid.layers import (
     Graph,
     LogSoftmax,
     Masking,
+    Monotone,
     Parallel,
     PlainDropout,
     PReLU,
@@ -47,6 +48,13 @@ def pytorch_graph(p, x):
     return linear(p, "layers.out.", torch.cat([again + x + a + a, a, again], -1))
 
 
+SIGNS = np.outer([1, -1, 0], [1, -1, 0, 1])
+
+
+def pytorch_monotone(p, x):
+    return x @ torch.cat([(torch.tensor(SIGNS) * p["raw"] ** 2)[:2], p["raw"][2:]]) + p["bias"]
+
+
 with jax.enable_x64(True):
     SCALED = Function(
         lambda p, x: jnp.tanh(p["scale"] * x) + p["shift"], {"scale": RNG.normal(size=3), "shift": RNG.normal()}
@@ -60,6 +68,19 @@ CASES = {
         lambda p, x: linear(p, "", x),
         bad=jnp.ones(3),
         refusal=r"Dense expects x \(batch, 3\), got \(3,\): for one example give x\[None\]",
+    ),
+    "Monotone": Case(
+        Monotone(draw(3, 4), draw(4), "+-0", "+-0+"),
+        pytorch_monotone,
+        bad=WIDE,
+        refusal=r"Monotone expects x \(batch, 3\), got \(5, 4\)",
+    ),
+    "Monotone without bias, at every step": Case(
+        Monotone(draw(2, 3), None, inputs="++", outputs="+++"),
+        lambda p, x: x @ p["raw"] ** 2,
+        smooth=draw(2, 4, 2),
+        bad=jnp.ones((2, 4, 3)),
+        refusal=r"Monotone expects x \(batch, 2\), got \(2, 4, 3\)",
     ),
     **{f"Activation {name}": Case(Activation(name), pytorch_curve(name)) for name in CURVES},
     "Activation with a setting": Case(Activation("elu", alpha=1.7), lambda p, x: F.elu(x, alpha=1.7)),

@@ -65,6 +65,9 @@ def pages(classified, regressed, planar, tmp_path_factory):
     found = doctor_cases.diagnosis(findings=tuple(doctor_cases.finding(name) for name in doctor_cases.ROWS))
     (folder / "doctor").mkdir()
     (folder / "doctor" / "diagnosis.html").write_text(diagnosis_page(found, doctor_cases.CURE), "utf-8")
+    (folder / "chinese").mkdir()
+    (folder / "chinese" / "planar.html").write_text(page(planar, lang="zh"), "utf-8")
+    (folder / "chinese" / "diagnosis.html").write_text(diagnosis_page(found, doctor_cases.CURE, lang="zh"), "utf-8")
     return folder
 
 

@@ -34,8 +34,11 @@ def browser(chromium):
         yield opened
 
 
-@pytest.mark.parametrize("name", ["classified", "regressed", "planar", "doctor/diagnosis"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+SHOWN = [(name, scheme) for name in ("classified", "regressed", "planar", "doctor/diagnosis")
+         for scheme in ("light", "dark")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "scheme"), [*SHOWN, ("chinese/planar", "light"), ("chinese/diagnosis", "dark")])
 @pytest.mark.parametrize("width", [390, 1200])
 def test_a_page_shows_without_errors_requests_or_overflow(browser, pages, name, scheme, width):
     page, errors, requests = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme), [], []

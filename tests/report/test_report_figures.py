@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from chinese import HAN, english_in, texts_of
 from doctor_cases import CURE, ROWS, diagnosis, finding
 from pellucid.backprop import blame
 from pellucid.errors import SettingError
@@ -99,6 +100,22 @@ def test_every_picture_is_a_figure_with_titles_and_labels(classified, regressed)
         assert words or name in ("Blame network", "Neuron weights"), name
         drawn.add(name)
     assert drawn == {f"{record.__name__} {kind}" for record, kinds in FIGURES.items() for kind in kinds}
+
+
+@pytest.mark.filterwarnings("ignore:No Chinese font is installed")  # the words are asked for, not the ink
+def test_every_picture_can_be_had_in_chinese(classified, regressed):
+    names = (
+        "<script>alert(1)</script>",
+        "city & co",
+        'kind"<i>',
+        "age (years)",
+        "share of savings",
+        "age of the house",
+    )
+    for name, record, options in drawings(classified, regressed):
+        texts = texts_of(figure(record, lang="zh", **options))
+        assert english_in(texts, *names) == [], name
+        assert any(HAN.search(text) for text in texts), name
 
 
 def test_every_picture_as_svg_tells_its_numbers_and_can_be_read_aloud(classified, regressed):

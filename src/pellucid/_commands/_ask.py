@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import DataError, SettingError
-from ._command import FOUND, GOOD, Answer, note, runs_option
+from ._command import FOUND, GOOD, Answer, lang_option, note, runs_option
 from ._places import read_rows, shown
 
 if TYPE_CHECKING:
@@ -271,8 +271,9 @@ def sizes_of(text: str) -> tuple[int, ...]:
 @click.argument("run", metavar="RUN|MODEL")
 @click.option("--data", metavar="FILE", help="Another file than the one RUN was trained on.")
 @click.option("--out", type=Path, metavar="PATH", help="Where to write it; report.html in the run's folder by default.")
+@lang_option
 @runs_option
-def report(run: str, data: str | None, out: Path | None, root: str) -> Answer:
+def report(run: str, data: str | None, out: Path | None, lang: str, root: str) -> Answer:
     """Write what RUN learned, and how well, as one HTML page; of a network alone, such as an .onnx file, its layers."""
     from .._api import REPORT, load, locate, open_run, with_data
     from ..insight import story
@@ -283,9 +284,9 @@ def report(run: str, data: str | None, out: Path | None, root: str) -> Answer:
     place = locate(run, root)
     if place.suffix.lower() == ".onnx" or not isinstance(load(place), Run):
         found = table_of(load(place), place, None)
-        path = write_text(out or place.with_suffix(".html"), html(found, whole=True))
+        path = write_text(out or place.with_suffix(".html"), html(found, whole=True, lang=lang))
         return Answer(f"report  {path}", {"report": path})
     trained = with_data(open_run(run, root), data)
     told = story(trained, shown(data or trained.source["path"]))
-    path = write_text(out or locate(run, root).parent / REPORT, page(told))
+    path = write_text(out or locate(run, root).parent / REPORT, page(told, lang=lang))
     return Answer(f"{told.sentence}\n\nreport  {path}", {"report": path, "sentence": told.sentence})

@@ -19,12 +19,17 @@ import click
 from click.core import ParameterSource
 
 from ..errors import PellucidError
+from ..language import LANGUAGES
 
 GOOD, FOUND, FAILED, INTERRUPTED, NOBODY_READS = 0, 1, 2, 130, 141
 DEBUG = "PELLUCID_DEBUG"
 
 runs_option = click.option(
     "--runs", "--root", "root", metavar="FOLDER", default="runs", show_default=True, help="The folder of the runs."
+)
+
+lang_option = click.option(
+    "--lang", type=click.Choice(list(LANGUAGES)), default="en", show_default=True, help="The language of the page."
 )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import DataError, SettingError, StoreError, unknown
-from ._command import FOUND, GOOD, Answer, note, runs_option
+from ._command import FOUND, GOOD, Answer, lang_option, note, runs_option
 from ._geometry import opened
 from ._places import read_rows, shown
 
@@ -31,11 +31,12 @@ FOR_CURES = 60.0  # seconds
 )
 @click.option("--prescribe", is_flag=True, help=f"Try cures for {FOR_CURES:.0f} seconds; give the smallest that works.")
 @click.option("--page", type=Path, metavar="FILE", help="Write an .html page with a picture of each finding.")
+@lang_option
 @click.option("--rules", is_flag=True, help="List all rules, and look at nothing.")
 @runs_option
 def doctor(
     run: str | None, data: str | None, target: str | None, loss: str | None, seconds: float, prescribe: bool,
-    page: Path | None, rules: bool, root: str,
+    page: Path | None, lang: str, rules: bool, root: str,
 ) -> Answer:  # fmt: skip
     """Why does RUN not learn what it could, and what to change?
 
@@ -60,7 +61,7 @@ def doctor(
     if prescribe and cure is None:
         parts.append("No cure was tried: that takes rows that the network can be trained on.")
     if page:
-        parts.append(f"page  {write_page(page, found, cure, name)}")
+        parts.append(f"page  {write_page(page, found, cure, name, lang)}")
     document = {**found.to_json(), "healthy": found.healthy, "prescription": cure}
     return Answer("\n\n".join(parts), document, GOOD if found.healthy else FOUND)
 
@@ -127,8 +128,9 @@ def all_rules() -> Answer:
     return Answer(table(head, rows), [dict(zip(head, row, strict=True)) for row in rows])
 
 
-def write_page(page: Path, found: Diagnosis, cure: Prescription | None, name: str) -> Any:
+def write_page(page: Path, found: Diagnosis, cure: Prescription | None, name: str, lang: str) -> Any:
+    from ..language import phrase
     from ..report import diagnosis_page
     from ..store import write_text
 
-    return write_text(page, diagnosis_page(found, cure, f"Diagnosis of {name}"))
+    return write_text(page, diagnosis_page(found, cure, phrase("Diagnosis of {name}", name=name), lang=lang))

@@ -28,6 +28,11 @@ DEMO: dict[str, dict[str, Any]] = {
     help="The sizes of the hidden layers, 0 for none; 64,64 by default, 32,64,… channels for images, 64 for sequences.",
 )
 @click.option("--augment", metavar="NAME,NAME", help="Change every example a little in training: shift, flip, noise.")
+@click.option(
+    "--monotone",
+    metavar="NAME=±1,…",
+    help="The answer rises (+1) or falls (-1) with these columns, whatever the network learns: age=+1,price=-1.",
+)
 @click.option("--size", metavar="N|N,N", help="Bring images to this height and width; the most common one by default.")
 @click.option("--epochs", type=int, default=20, show_default=True, help="Passes over the data.")
 @click.option("--batch-size", type=int, default=32, show_default=True, help="Rows for each step.")
@@ -80,6 +85,7 @@ def fit(
     root: str,
     hidden: str | None,
     augment: str | None,
+    monotone: str | None,
     size: str | None,
     learning_rate: str | None,
     validation: str,
@@ -101,6 +107,7 @@ def fit(
     share = number(validation)
     settings = {"learning_rate": rate_of(learning_rate), "validation": validation if share is None else share}
     settings |= {"augment": augment.split(",") if augment else (), "size": pixels(size)}
+    settings |= {"monotone": directions(monotone)}
     run = train(None if hidden is None else sizes(hidden), full_name(file), runs=root, **settings, **given)
     folder, page, told = Path(root) / str(run.id), None, None
     lines = [text(run)]
@@ -215,6 +222,22 @@ def sizes(text: str) -> list[int]:
     """The sizes of the hidden layers."""
     found = wholes("--hidden", text, "64,64")
     return [] if found == [0] else found
+
+
+def directions(text: str | None) -> dict[str, str] | None:
+    """Columns and their directions; which there are, the data says.
+
+    Raises: SettingError where one has no direction, or is named twice.
+    """
+    if text is None:
+        return None
+    found: dict[str, str] = {}
+    for part in text.split(","):
+        name, sign, direction = part.rpartition("=")
+        if not sign or not name or name in found:
+            raise SettingError(f"--monotone wants columns and directions, as in age=+1,price=falling; got {text!r}.")
+        found[name] = direction
+    return found
 
 
 def pixels(text: str | None) -> int | list[int] | None:

@@ -113,6 +113,7 @@ EACH_PLACE = (  # every place by itself, or all places of a flat input
     layers.LayerNorm,
     layers.LogSoftmax,
     layers.Masking,
+    layers.Monotone,
     layers.Pad,
     layers.PlainDropout,
     layers.RMSNorm,

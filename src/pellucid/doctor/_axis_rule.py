@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..backprop import heard
+from ..language import phrase
 from ..layers import BatchNorm, Sequential
 from ..module import Layer, children, has_weights, walk
 from ._patient import Patient
@@ -38,7 +39,12 @@ def other_axis(patient: Patient) -> Iterator[Sign]:
             continue
         axis = moved_axis(chain.between, y)
         if axis is not None:
-            words = f"the {y.shape[-1]:,} units of {chain.layer} lie on axis {axis}, it normalises along the last"
+            words = phrase(
+                "the {n:,} units of {layer} lie on axis {axis}, it normalises along the last",
+                n=y.shape[-1],
+                layer=chain.layer,
+                axis=axis,
+            )
             yield Sign(chain.norm, words, "likely", 0.1, {"axis": axis})
 
 
@@ -79,10 +85,10 @@ def moved_axis(between: tuple[Layer, ...], y: Any) -> int | None:
 
 AXIS_RULES: tuple[Rule, ...] = (
     Rule(
-        "BN_AXIS", "BatchNorm on another axis", "probe", other_axis,
-        "The mean and variance are to be those of each unit over rows and places: along another axis they mix units, "
-        "and the scale and shift that are learned belong to places.",
-        "Put BatchNorm before the axes are exchanged, or exchange them back: units, or channels, come last.",
-        "Ioffe and Szegedy 2015, section 3.2; by moving one unit",
+        "BN_AXIS", phrase("BatchNorm on another axis"), "probe", other_axis,
+        phrase("The mean and variance are to be those of each unit over rows and places: along another axis they mix "
+               "units, and the scale and shift that are learned belong to places."),
+        phrase("Put BatchNorm before the axes are exchanged, or exchange them back: units, or channels, come last."),
+        phrase("Ioffe and Szegedy 2015, section 3.2; by moving one unit"),
     ),
 )  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..activations import CURVES
 from ..initializers import FOLLOWED_BY, default_for
+from ..language import Phrase, phrase
 from ..layers import (
     Activation,
     Dense,
@@ -42,8 +43,8 @@ class Change:
     `same_shape` says that what is compiled for the program serves the changed one too.
     """
 
-    name: str
-    words: str
+    name: Phrase
+    words: Phrase
     code: str
     apply: Apply
     same_shape: bool = False
@@ -298,41 +299,55 @@ def rows_in_order(program: Program, task: Task) -> Program | None:
 
 
 CHANGES: dict[str, Change] = {
-    change.name: change
+    change.name.key: change
     for change in (
-        Change("drop rows", "leave out the rows with NaN or infinite numbers",
+        Change(phrase("drop rows"), phrase("leave out the rows with NaN or infinite numbers"),
                "rows = np.isfinite(x).all(1) & np.isfinite(y)", finite_rows),
-        Change("no augmentation", "no augmentation", "leave out the layers that augment", no_augmentation),
-        Change("standardise inputs", "give every input column mean 0 and variance 1",
+        Change(phrase("no augmentation"), phrase("no augmentation"),
+               phrase("leave out the layers that augment"), no_augmentation),
+        Change(phrase("standardise inputs"), phrase("give every input column mean 0 and variance 1"),
                "x = (x - x.mean(0)) / x.std(0)", standardise_inputs, True),
-        Change("standardise targets", "give the targets mean 0 and variance 1",
+        Change(phrase("standardise targets"), phrase("give the targets mean 0 and variance 1"),
                "y = (y - y.mean(0)) / y.std(0)", standardise_targets, True),
-        Change("fresh start", "start with the initializer that suits each activation",
-               "net = pl.mlp(sizes, key=0)  # He before relu, Glorot before tanh", fresh_start, True),
-        Change("default rate", "use the optimizer's own learning rate", "learning_rate=None", default_rate, True),
-        Change("rate × 100", "a hundred times the learning rate", "learning_rate={rate:.3g}", rate_times(100), True),
-        Change("rate × 10", "ten times the learning rate", "learning_rate={rate:.3g}", rate_times(10), True),
-        Change("rate × 3", "three times the learning rate", "learning_rate={rate:.3g}", rate_times(3), True),
-        Change("rate / 3", "a third of the learning rate", "learning_rate={rate:.3g}", rate_times(1 / 3), True),
-        Change("rate / 10", "a tenth of the learning rate", "learning_rate={rate:.3g}", rate_times(0.1), True),
-        Change("rate / 100", "a hundredth of the learning rate", "learning_rate={rate:.3g}", rate_times(0.01), True),
-        Change("epochs × 5", "five times as many epochs", "epochs={epochs}", epochs_times(5), True),
-        Change("epochs × 25", "twenty-five times as many epochs", "epochs={epochs}", epochs_times(25), True),
-        Change("adam", "Adam at its usual rate", 'optimizer="adam", learning_rate=0.001', adam(1e-3)),
-        Change("adam at 0.01", "Adam at 0.01", 'optimizer="adam", learning_rate=0.01', adam(1e-2)),
-        Change("relu inside", "ReLU in the hidden layers, started for it", 'activation="relu"', hidden_curves("relu")),
-        Change("tanh inside", "tanh in the hidden layers, started for it", 'activation="tanh"', hidden_curves("tanh")),
-        Change("curves between", "a ReLU behind each hidden layer", 'Activation("relu")', between_layers),
-        Change("suited output", "the output and the loss that the targets call for",
-               "loss={loss!r}  # on the last layer's own numbers, no activation behind it", suited_output),
-        Change("free output", "no activation behind the last layer", "leave out the last activation", free_output),
-        Change("plain mean", "the table's own loss: a mean over rows, targets shaped as the outputs",
+        Change(phrase("fresh start"), phrase("start with the initializer that suits each activation"),
+               phrase("net = pl.mlp(sizes, key=0)  # He before relu, Glorot before tanh"), fresh_start, True),
+        Change(phrase("default rate"), phrase("use the optimizer's own learning rate"),
+               "learning_rate=None", default_rate, True),
+        Change(phrase("rate × 100"), phrase("a hundred times the learning rate"),
+               "learning_rate={rate:.3g}", rate_times(100), True),
+        Change(phrase("rate × 10"), phrase("ten times the learning rate"),
+               "learning_rate={rate:.3g}", rate_times(10), True),
+        Change(phrase("rate × 3"), phrase("three times the learning rate"),
+               "learning_rate={rate:.3g}", rate_times(3), True),
+        Change(phrase("rate / 3"), phrase("a third of the learning rate"),
+               "learning_rate={rate:.3g}", rate_times(1 / 3), True),
+        Change(phrase("rate / 10"), phrase("a tenth of the learning rate"),
+               "learning_rate={rate:.3g}", rate_times(0.1), True),
+        Change(phrase("rate / 100"), phrase("a hundredth of the learning rate"),
+               "learning_rate={rate:.3g}", rate_times(0.01), True),
+        Change(phrase("epochs × 5"), phrase("five times as many epochs"), "epochs={epochs}", epochs_times(5), True),
+        Change(phrase("epochs × 25"), phrase("twenty-five times as many epochs"),
+               "epochs={epochs}", epochs_times(25), True),
+        Change(phrase("adam"), phrase("Adam at its usual rate"), 'optimizer="adam", learning_rate=0.001', adam(1e-3)),
+        Change(phrase("adam at 0.01"), phrase("Adam at 0.01"), 'optimizer="adam", learning_rate=0.01', adam(1e-2)),
+        Change(phrase("relu inside"), phrase("ReLU in the hidden layers, started for it"),
+               'activation="relu"', hidden_curves("relu")),
+        Change(phrase("tanh inside"), phrase("tanh in the hidden layers, started for it"),
+               'activation="tanh"', hidden_curves("tanh")),
+        Change(phrase("curves between"), phrase("a ReLU behind each hidden layer"),
+               'Activation("relu")', between_layers),
+        Change(phrase("suited output"), phrase("the output and the loss that the targets call for"),
+               phrase("loss={loss!r}  # on the last layer's own numbers, no activation behind it"), suited_output),
+        Change(phrase("free output"), phrase("no activation behind the last layer"),
+               phrase("leave out the last activation"), free_output),
+        Change(phrase("plain mean"), phrase("the table's own loss: a mean over rows, targets shaped as the outputs"),
                "loss={loss!r}", plain_mean),
-        Change("no decay", "no weight decay", "weight_decay=0", no_decay),
-        Change("no dropout", "no dropout", "leave out Dropout", no_dropout),
-        Change("free weights", "weights of either sign", "leave out the constraint on the weights", free_weights),
-        Change("batches of 32", "batches of 32 rows", "batch_size=32", batch_of(32)),
-        Change("wider", "wider hidden layers", "pl.mlp({sizes}, key=0)", wider),
-        Change("shuffle", "rows in a new order in every epoch", "shuffle=True", rows_in_order, True),
+        Change(phrase("no decay"), phrase("no weight decay"), "weight_decay=0", no_decay),
+        Change(phrase("no dropout"), phrase("no dropout"), phrase("leave out Dropout"), no_dropout),
+        Change(phrase("free weights"), phrase("weights of either sign"),
+               phrase("leave out the constraint on the weights"), free_weights),
+        Change(phrase("batches of 32"), phrase("batches of 32 rows"), "batch_size=32", batch_of(32)),
+        Change(phrase("wider"), phrase("wider hidden layers"), "pl.mlp({sizes}, key=0)", wider),
+        Change(phrase("shuffle"), phrase("rows in a new order in every epoch"), "shuffle=True", rows_in_order, True),
     )
 }  # fmt: skip

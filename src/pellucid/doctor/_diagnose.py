@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from ..errors import DataError, PellucidError, SettingError
+from ..language import phrase
 from ..losses import Loss
 from ..losses import loss as loss_named
 from ..module import Layer
@@ -148,18 +149,21 @@ def patient_of(run: Run, x: Any, y: Any, seconds: float) -> Patient:
 def unsaid(patient: Patient) -> list[str]:
     """What could not be looked at, and why."""
     if patient.x is None:
-        return ["There is no data: only the network and its settings were looked at."]
+        return [phrase("There is no data: only the network and its settings were looked at.")]
     notes = []
     if not len(patient.x):
-        notes.append("There are no rows: only the network and its settings were looked at.")
+        notes.append(phrase("There are no rows: only the network and its settings were looked at."))
     elif patient.output_shape is None:
-        notes.append(f"The network cannot be run on these rows: {patient.refusal}")
+        notes.append(phrase("The network cannot be run on these rows: {why}", why=patient.refusal))
     elif patient.base is None:
-        notes.append(f"The training could not be tried: {patient.refusal or 'the loss does not take these targets.'}")
+        why = patient.refusal or phrase("the loss does not take these targets.")
+        notes.append(phrase("The training could not be tried: {why}", why=why))
     if not all(np.isfinite(np.asarray(a)).all() for a in jax.tree.leaves(patient.net)):
-        notes.append("The network holds weights that are NaN or infinite.")
+        notes.append(phrase("The network holds weights that are NaN or infinite."))
     if not patient.start_known:
-        notes.append("The start of this run was not kept: what it started with was not looked at.")
+        notes.append(phrase("The start of this run was not kept: what it started with was not looked at."))
     if patient.left < 0:
-        notes.append(f"The time of {patient.seconds:g} s was over before all was tried: give seconds= for more.")
+        notes.append(
+            phrase("The time of {n:g} s was over before all was tried: give seconds= for more.", n=patient.seconds)
+        )
     return notes

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import DataError, PellucidError
+from ..language import message_of, phrase
 from ..records import Record, unlisted
 from ._axis_rule import AXIS_RULES
 from ._data_rules import DATA_RULES
@@ -68,7 +69,7 @@ class Diagnosis(Record):
         """
         if self.patient is None or self.patient.base is None:
             raise DataError("A cure is tried by training: it needs rows that the network and its loss can take.")
-        changes = {rule.name: rule.changes for rule in RULES}
+        changes = {rule.name.key: rule.changes for rule in RULES}
         return prescribe(self.patient, self.findings, changes, seconds, seeds, telling(progress))
 
     def apply(self, seconds: float = 60.0) -> Program:
@@ -83,7 +84,7 @@ def examined(patient: Patient) -> tuple[list[Finding], list[str]]:
         try:
             found += [judged(rule, finding, patient) for finding in rule.findings(patient)]
         except (PellucidError, TypeError, ValueError, ArithmeticError) as problem:
-            notes.append(f"The rule {rule.name!r} could not look: {problem}")
+            notes.append(phrase("The rule {rule!r} could not look: {why}", rule=rule.name, why=message_of(problem)))
     found, told = beyond_chance(found, patient)
     return causes(in_order(found)), notes + told
 
@@ -104,7 +105,7 @@ def beyond_chance(found: list[Finding], patient: Patient) -> tuple[list[Finding]
 
     Not where next to nothing was learned: whoever holds such a network wants to know what keeps it there.
     """
-    stands = {(rule.code, rule.name) for rule in RULES if rule.stands}
+    stands = {(rule.code, rule.name.key) for rule in RULES if rule.stands}
     measured = {
         id(f)
         for f in found
@@ -112,9 +113,11 @@ def beyond_chance(found: list[Finding], patient: Patient) -> tuple[list[Finding]
     }
     if not measured or patient.outright or patient.room > NOTHING or not patient.chance:
         return found, []
-    note = (
-        f"From another start the same training reaches {patient.chance:.3f}, from this one {patient.reached:.3f}: "
-        "part of it is chance, so what was measured is a hint only."
+    note = phrase(
+        "From another start the same training reaches {other:.3f}, from this one {own:.3f}: part of it is chance, so "
+        "what was measured is a hint only.",
+        other=patient.chance,
+        own=patient.reached,
     )
     return [replace(f, confidence="possible") if id(f) in measured else f for f in found], [note]
 

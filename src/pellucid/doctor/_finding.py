@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..language import translated
 from ..records import Record
 
 CONFIDENCES = ("certain", "likely", "possible", "harmless")
@@ -36,4 +37,4 @@ class Finding(Record):
 
     def __str__(self) -> str:
         when = f" (epoch {self.epoch})" if self.epoch else ""
-        return f"{self.code} at {self.where}{when}: {self.evidence}. {self.cure}"
+        return f"{self.code} at {self.where}{when}: {translated(self.evidence)}. {translated(self.cure)}"

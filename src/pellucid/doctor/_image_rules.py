@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
+from ..language import phrase
 from ..layers import Conv2d, GaussianNoise, LocallyConnected2d, RandomFlip, RandomShift
 from ..module import Layer
 from ._rows import as_seen, finite, labels_of, nearest, some_rows, standard
@@ -30,7 +31,13 @@ def channels_first(patient: Patient) -> Iterator[Sign]:
     if channels not in (1, 3) or height < 8 or width < 8:
         return
     reads = any(isinstance(part.layer, Conv2d | LocallyConnected2d) for part in patient.structure.parts)
-    words = f"x has the shape {np.shape(patient.x)}: {channels} high, {height} wide, with {width} channels"
+    words = phrase(
+        "x has the shape {shape}: {high} high, {wide} wide, with {channels} channels",
+        shape=np.shape(patient.x),
+        high=channels,
+        wide=height,
+        channels=width,
+    )
     yield Sign("input", words, "likely" if reads and height == width else "possible", 0.0)
 
 
@@ -55,9 +62,13 @@ def augmentation(patient: Patient) -> Iterator[Sign]:
         after = kept(changed, others, part, patient.seed, moved)
         share = (after - chance) / (before - chance)
         if share < KEPT:
-            words = (
-                f"{place.kind}: of the rows it changes, {after:.0%} stand nearest to a row of their own class; of the "
-                f"rows as they are, {before:.0%}, by chance {chance:.0%}"
+            words = phrase(
+                "{layer}: of the rows it changes, {after:.0%} stand nearest to a row of their own class; of the rows "
+                "as they are, {before:.0%}, by chance {chance:.0%}",
+                layer=place.kind,
+                after=after,
+                before=before,
+                chance=chance,
             )
             numbers = {"before": before, "after": after, "chance": chance}
             yield Sign(place.path, words, "likely", float(min(1 - share, 1.0)) / 2, numbers)
@@ -97,25 +108,19 @@ def kept(x: np.ndarray, others: np.ndarray, labels: np.ndarray, seed: int, asked
 
 IMAGE_RULES: tuple[Rule, ...] = (
     Rule(
-        "PREP_X",
-        "channels first",
-        "data",
-        channels_first,
-        "Networks here read (rows, height, width, channels): the kernels slide over colours, and add up columns.",
-        "x.transpose(0, 2, 3, 1)",
-        "The shape: 1 or 3 in the second place, and 8 or more in the third and fourth",
-        (),
-        True,
+        "PREP_X", phrase("channels first"), "data", channels_first,
+        phrase("Networks here read (rows, height, width, channels): the kernels slide over colours, and add up "
+               "columns."),
+        phrase("x.transpose(0, 2, 3, 1)"),
+        phrase("The shape: 1 or 3 in the second place, and 8 or more in the third and fourth"),
+        (), True,
     ),
     Rule(
-        "DATA_AUGMENT",
-        "augmentation",
-        "data",
-        augmentation,
-        "Changed so far that it looks like another class, a row teaches the wrong label for what it shows.",
-        "Leave this change out, or make it smaller: no mirrored digits or letters.",
-        "Shorten and Khoshgoftaar 2019, A survey on image data augmentation; nearest neighbours keep less than 70 % of "
-        "the agreement above chance",
+        "DATA_AUGMENT", phrase("augmentation"), "data", augmentation,
+        phrase("Changed so far that it looks like another class, a row teaches the wrong label for what it shows."),
+        phrase("Leave this change out, or make it smaller: no mirrored digits or letters."),
+        phrase("Shorten and Khoshgoftaar 2019, A survey on image data augmentation; nearest neighbours keep less "
+               "than 70 % of the agreement above chance"),
         ("no augmentation",),
     ),
-)
+)  # fmt: skip

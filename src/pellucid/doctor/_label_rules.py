@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..language import phrase
 from ..layers import GRU, LSTM, RNN, Bidirectional, Embedding, Masking
 from ._relation import NEIGHBOURS, by_column, by_forest, by_neighbours, by_ridge, codes, spectrum, with_itself_skipped
-from ._rows import SHOWN, as_seen, finite, has, labels_of, one_hot, some_rows, standard, table
+from ._rows import SHOWN, as_seen, finite, has, in_a_row, labels_of, one_hot, some_rows, standard, table
 from ._rule import Rule, Sign
 
 if TYPE_CHECKING:
@@ -58,32 +59,45 @@ def no_relation(patient: Patient) -> Iterator[Sign]:
     if not points.shape[1] or not wanted.shape[1]:
         return
     near = with_itself_skipped(points)
-    tests = {"nearest neighbours": by_neighbours(near, wanted, rng)}
-    if abs(tests["nearest neighbours"]) < SILENT and (found := restored(near, rows, y, rng)):
+    alike = by_neighbours(near, wanted, rng)
+    if abs(alike) < SILENT and (found := restored(near, rows, y, rng)):
         yield found
         return
-    if abs(tests["nearest neighbours"]) > CHANCE:  # neighbours that differ are a relation too
+    if abs(alike) > CHANCE:  # neighbours that differ are a relation too
         return
-    for name, test in (("one column", by_column), ("ridge regression", by_ridge)):
+    tests = {phrase("nearest neighbours").key: alike}
+    for name, test in ((phrase("one column").key, by_column), (phrase("ridge regression").key, by_ridge)):
         tests[name] = test(points, wanted, rng)
         if tests[name] > CHANCE:
             return
-    views = {"a forest": points}
+    views = {phrase("a forest").key: points}
     if x.ndim > 2:
-        views["a forest of frequencies"] = spectrum(x[rows], patient.seed)
+        views[phrase("a forest of frequencies").key] = spectrum(x[rows], patient.seed)
     for name, view in views.items():
         tests[name] = by_forest(view, wanted, patient.seed)
         if tests[name] > CHANCE:
             return
-    told = ", ".join(f"{name} {value:+.1f}" for name, value in tests.items())
-    words = (
-        f"no relation between inputs and targets is visible in {len(rows):,} rows{agreement(near, patient, rows)}; "
-        f"standard deviations above chance: {told}"
+    words = phrase(
+        "no relation between inputs and targets is visible in {n:,} rows{agreement}; standard deviations above "
+        "chance: {tests}",
+        n=len(rows),
+        agreement=agreement(near, patient, rows),
+        tests=in_a_row([tested(name, value) for name, value in tests.items()]),
     )
     bits = bool(((points == points.min(0)) | (points == points.max(0))).all())
     # parity of bits, or what lies in an order, is seen by none of the tests
     hint = bits or x.ndim == 3 or len(rows) < ENOUGH or has(patient.net, *ORDERED)
     yield Sign("targets", words, "possible" if hint else "likely", 0.0 if hint else 1.0, {"tests": tests})
+
+
+def tested(name: str, value: float) -> str:
+    """A test and how far above chance it lies."""
+    said = {
+        "nearest neighbours": phrase("nearest neighbours"), "one column": phrase("one column"),
+        "ridge regression": phrase("ridge regression"), "a forest": phrase("a forest"),
+        "a forest of frequencies": phrase("a forest of frequencies"),
+    }[name]  # fmt: skip
+    return phrase("{test} {value:+.1f}", test=said, value=value)
 
 
 def learned(patient: Patient) -> bool:
@@ -99,7 +113,9 @@ def agreement(near: np.ndarray, patient: Patient, rows: np.ndarray) -> str:
         return ""
     part = labels[rows]
     same, chance = (part[near] == part[:, None]).mean(), np.square(np.bincount(part) / len(part)).sum()
-    return f" (neighbours share their class in {same:.1%} of pairs, by chance in {chance:.1%})"
+    return phrase(
+        " (neighbours share their class in {same:.1%} of pairs, by chance in {chance:.1%})", same=same, chance=chance
+    )
 
 
 def restored(near: np.ndarray, rows: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Sign | None:
@@ -110,10 +126,11 @@ def restored(near: np.ndarray, rows: np.ndarray, y: np.ndarray, rng: np.random.G
     best = max(scores, key=scores.__getitem__)
     if scores[best] < RESTORED:
         return None
-    how = f"moved by {best:+d} rows" if best else "in reverse order"
-    words = (
-        f"the targets have nothing to do with their own rows, and {how} they do: neighbours are alike by "
-        f"{scores[best]:.0f} standard deviations above chance"
+    words = phrase(
+        "the targets have nothing to do with their own rows, and {how} they do: neighbours are alike by {n:.0f} "
+        "standard deviations above chance",
+        how=phrase("moved by {n:+d} rows", n=best) if best else phrase("in reverse order"),
+        n=scores[best],
     )
     return Sign("targets", words, "likely", 1.0, {"shift": best, "reversed": best == 0, "scores": scores})
 
@@ -140,16 +157,21 @@ def label_noise(patient: Patient) -> Iterator[Sign]:
     apart = clean > UNANIMOUS and share > ALONE * mixed and inner > share / 2
     if not apart and (clean < APART or inner < max(INSIDE_HINT, AS_OFTEN_HINT * share)):
         return
-    words = (
-        f"{share:.1%} of {len(rows):,} rows looked at stand among neighbours of one other class, and {inner:.1%} of "
-        f"those deepest inside a class; without them neighbours share their class in {clean:.1%} of pairs"
+    words = phrase(
+        "{share:.1%} of {n:,} rows looked at stand among neighbours of one other class, and {inner:.1%} of those "
+        "deepest inside a class; without them neighbours share their class in {clean:.1%} of pairs",
+        share=share,
+        n=len(rows),
+        inner=inner,
+        clean=clean,
     )
     sure = apart or (inner > max(INSIDE, AS_OFTEN * share) and share > ALONE_INSIDE * mixed)
     found = rows[suspects]
     yield Sign(
         "targets", words, "likely" if sure else "possible", share if sure else 0.0,
-        {"rows": np.sort(found)[:SHOWN], "share": share, "clean": clean, "of": "Rows that stand in another class",
-         "parts": {"deepest inside a class": inner, "anywhere": share}},
+        {"rows": np.sort(found)[:SHOWN], "share": share, "clean": clean,
+         "of": phrase("Rows that stand in another class").key,
+         "parts": {phrase("deepest inside a class").key: inner, phrase("anywhere").key: share}},
     )  # fmt: skip
 
 
@@ -184,25 +206,21 @@ def alone(points: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 LABEL_RULES: tuple[Rule, ...] = (
     Rule(
-        "DATA_LABELS",
-        "no relation",
-        "data",
-        no_relation,
-        "Targets that belong to other rows can only be learned by heart: held out, the score stays that of a constant.",
-        "Look where inputs and targets are sorted, shuffled, filtered or joined apart from each other.",
-        f"Moran 1950 and a permutation test; ridge, forest (Breiman 2001); all below {CHANCE} standard deviations; a "
-        f"shift counts above {RESTORED:.0f}",
+        "DATA_LABELS", phrase("no relation"), "data", no_relation,
+        phrase("Targets that belong to other rows can only be learned by heart: held out, the score stays that of a "
+               "constant."),
+        phrase("Look where inputs and targets are sorted, shuffled, filtered or joined apart from each other."),
+        phrase("Moran 1950 and a permutation test; ridge, forest (Breiman 2001); all below {chance} standard "
+               "deviations; a shift counts above {restored:.0f}", chance=CHANCE, restored=RESTORED),
         (),
     ),
     Rule(
-        "DATA_LABELS",
-        "label noise",
-        "data",
-        label_noise,
-        "A wrong label pulls against all right ones beside it, and a network with room for it learns it by heart.",
-        "Look at the rows named; leave out those that are wrong, or train with label_smoothing.",
-        "Wilson 1972, edited nearest neighbours; Frénay and Verleysen 2014; 6 % of the deepest rows, on 20 data sets",
-        (),
-        True,
+        "DATA_LABELS", phrase("label noise"), "data", label_noise,
+        phrase("A wrong label pulls against all right ones beside it, and a network with room for it learns it by "
+               "heart."),
+        phrase("Look at the rows named; leave out those that are wrong, or train with label_smoothing."),
+        phrase("Wilson 1972, edited nearest neighbours; Frénay and Verleysen 2014; 6 % of the deepest rows, on 20 "
+               "data sets"),
+        (), True,
     ),
-)
+)  # fmt: skip

@@ -11,10 +11,11 @@ import numpy as np
 
 from ..backprop import backpropagate, heard
 from ..errors import PellucidError
+from ..language import phrase
 from ..layers import GRU, LSTM, RNN, BatchNorm, Bidirectional, ChannelDropout, Dropout, Function, PlainDropout
 from ..module import Layer, children, parameters, walk, with_parameters
 from ._patient import Patient
-from ._rule import Rule, Sign, mismatch
+from ._rule import Rule, Sign, also, mismatch
 
 DROPS = (Dropout, ChannelDropout, PlainDropout)
 RECURRENT = (RNN, LSTM, GRU, Bidirectional)
@@ -32,10 +33,12 @@ def scaling(patient: Patient) -> Iterator[Sign]:
     x = jnp.asarray(patient.some[0][:FEW])
     for path, (ratio, moves) in heard_ratios(patient.net, x, suspects):
         if moves:
-            yield Sign(path, "it is random at inference: two answers to the same row differ", "certain", 0.5)
+            words = phrase("it is random at inference: two answers to the same row differ")
+            yield Sign(path, words, "certain", 0.5)
         elif abs(ratio - 1) > OFF:
-            words = (
-                f"its mean in training is {ratio:.2f} of what it gives in use: later layers meet another signal there"
+            words = phrase(
+                "its mean in training is {ratio:.2f} of what it gives in use: later layers meet another signal there",
+                ratio=ratio,
             )
             yield Sign(path, words, "certain", 0.5, {"ratio": ratio})
 
@@ -87,7 +90,7 @@ def misplaced(patient: Patient) -> Iterator[Sign]:
     last = parts.index(patient.structure.weighted[-1])
     for part in parts[last + 1 :]:
         if isinstance(part.layer, DROPS) and part.layer.p > 0:
-            words = f"{part.layer.p:.0%} of the outputs themselves are left out in training"
+            words = phrase("{part:.0%} of the outputs themselves are left out in training", part=part.layer.p)
             if patient.base is None or patient.sick:
                 yield Sign(part.path, words, "likely", max(0.5, patient.gain("no dropout")))
             else:
@@ -115,9 +118,10 @@ def running_statistics(patient: Patient) -> Iterator[Sign]:
     if worst < 1.5:
         return
     gain = trained_mode_gain(patient, net, x)
-    words = f"its running statistics are {worst:.1f} deviations from those of the rows"
+    words = phrase("its running statistics are {n:.1f} deviations from those of the rows", n=worst)
     if gain > 0.15:
-        words += f"; with the batch's own the score is {gain:.0%} of what there is to learn better"
+        better = phrase("with the batch's own the score is {gain:.0%} of what there is to learn better", gain=gain)
+        words = also(words, better)
         yield Sign(where, words, "certain", gain)
     elif worst > 5:
         yield Sign(where, words, "possible", 0.1)
@@ -154,7 +158,11 @@ def more_weights_than_rows(patient: Patient) -> Iterator[Sign]:
     count = sum(int(np.size(a)) for a in parameters(patient.net).values())
     numbers = len(patient.x) * max(1, int(np.prod(np.shape(patient.y)[1:])))
     if count > 100 * numbers:
-        words = f"{count:,} weights for {numbers:,} target numbers: it can learn them by heart"
+        words = phrase(
+            "{weights:,} weights for {targets:,} target numbers: it can learn them by heart",
+            weights=count,
+            targets=numbers,
+        )
         yield Sign("network", words, "possible", 0.0, {"weights": count, "targets": numbers})
 
 
@@ -172,7 +180,11 @@ def first_loss(patient: Patient) -> Iterator[Sign]:
         "squared_error": float(np.square(y).mean()) if not task.classification else None,
     }.get(patient.criterion.row or "")
     if expected and patient.criterion.reduction == "mean" and look.loss > 5 * expected:
-        words = f"the loss starts at {look.loss:.3g}, where answers that know nothing give {expected:.3g}"
+        words = phrase(
+            "the loss starts at {loss:.3g}, where answers that know nothing give {expected:.3g}",
+            loss=look.loss,
+            expected=expected,
+        )
         yield Sign("start", words, "possible", 0.1, {"first": look.loss, "expected": float(expected)})
 
 
@@ -203,10 +215,15 @@ def wrong_gradient(patient: Patient) -> Iterator[Sign]:
             if told > 1e-3 * max(map(abs, ends)):  # else rounding drowns the difference
                 ratios.append((ends[0] - ends[1]) / told)
         if len(ratios) == 2 and np.isfinite(ratios).all() and all(-1.2 < ratio < -0.8 for ratio in ratios):
-            words = f"the loss falls where its gradient says it rises: finite differences are {ratios[0]:.2f} of it"
+            words = phrase(
+                "the loss falls where its gradient says it rises: finite differences are {ratio:.2f} of it",
+                ratio=ratios[0],
+            )
             yield Sign(path, words, "certain", 1.0, {"ratios": ratios})
         elif ratios and np.isfinite(ratios).all() and all(abs(ratio - 1) > 0.5 for ratio in ratios):
-            words = f"finite differences of the loss are {ratios[0]:.2f} of what the backward pass says"
+            words = phrase(
+                "finite differences of the loss are {ratio:.2f} of what the backward pass says", ratio=ratios[0]
+            )
             yield Sign(path, words, "possible", 0.3, {"ratios": ratios})
 
 
@@ -227,52 +244,62 @@ def through_time(patient: Patient) -> Iterator[Sign]:
     ratio = float(blame[:quarter].mean() / max(float(blame[-quarter:].mean()), 1e-30))
     if 1e-3 <= ratio <= 1e3:
         return
-    words = f"the blame of the first quarter of the steps is {ratio:.0e} of that of the last"
+    words = phrase("the blame of the first quarter of the steps is {ratio:.0e} of that of the last", ratio=ratio)
     yield Sign(where, words, "likely", 0.6, {"steps": blame[:200].tolist()})
 
 
 LAYER_RULES: tuple[Rule, ...] = (
     Rule(
-        "DROPOUT_SCALING", "another mean in training than in use", "static", scaling,
-        "With a share p left out and nothing made up for it, E[y] in training is (1 − p) x, and x in use.",
-        "Use Dropout, which divides by 1 − p in training, and give no key at inference.",
-        "Srivastava and others 2014, section 10; by the mean of 64 draws", stands=True,
+        "DROPOUT_SCALING", phrase("another mean in training than in use"), "static", scaling,
+        phrase("With a share p left out and nothing made up for it, E[y] in training is (1 − p) x, and x in use."),
+        phrase("Use Dropout, which divides by 1 − p in training, and give no key at inference."),
+        phrase("Srivastava and others 2014, section 10; by the mean of 64 draws"),
+        stands=True,
     ),
     Rule(
-        "DROPOUT", "dropout on the outputs", "static", misplaced,
-        "Behind the last weights an answer that is struck out is wrong whatever the weights: its blame is noise.",
-        "Put dropout between hidden layers.", "Srivastava and others 2014, section 4", ("no dropout",),
+        "DROPOUT", phrase("dropout on the outputs"), "static", misplaced,
+        phrase("Behind the last weights an answer that is struck out is wrong whatever the weights: its blame is "
+               "noise."),
+        phrase("Put dropout between hidden layers."),
+        phrase("Srivastava and others 2014, section 4"),
+        ("no dropout",),
     ),
     Rule(
-        "BN_MODE", "BatchNorm in another mode", "probe", running_statistics,
-        "In training it uses the batch's mean and variance, in use the running ones: where these differ, the network "
-        "that is used is not the one that was trained.",
-        "Train longer or with a larger momentum, so that the running statistics follow; do not freeze them.",
-        "Ioffe and Szegedy 2015, section 3.1; by both modes, measured", ("batches of 32",), stands=True,
+        "BN_MODE", phrase("BatchNorm in another mode"), "probe", running_statistics,
+        phrase("In training it uses the batch's mean and variance, in use the running ones: where these differ, the "
+               "network that is used is not the one that was trained."),
+        phrase("Train longer or with a larger momentum, so that the running statistics follow; do not freeze them."),
+        phrase("Ioffe and Szegedy 2015, section 3.1; by both modes, measured"),
+        ("batches of 32",), stands=True,
     ),
     Rule(
-        "CAPACITY", "more weights than targets", "static", more_weights_than_rows,
-        "With many more weights than numbers to meet, many networks meet all of them, and most of them nothing else.",
-        "Hold rows out to judge by, and use early_stop, weight_decay or dropout.",
-        "Zhang and others 2017, Understanding deep learning requires rethinking generalization",
+        "CAPACITY", phrase("more weights than targets"), "static", more_weights_than_rows,
+        phrase("With many more weights than numbers to meet, many networks meet all of them, and most of them "
+               "nothing else."),
+        phrase("Hold rows out to judge by, and use early_stop, weight_decay or dropout."),
+        phrase("Zhang and others 2017, Understanding deep learning requires rethinking generalization"),
     ),
     Rule(
-        "INIT", "loss at the start", "probe", first_loss,
-        "Answers that know nothing cost log K for K classes, and the mean square of the targets for numbers: more says "
-        "that the network starts out sure of something wrong.",
-        "Start with smaller weights in the last layer, and standardise inputs and targets.",
-        "Karpathy 2019, A recipe for training neural networks", ("fresh start", "standardise targets"),
+        "INIT", phrase("loss at the start"), "probe", first_loss,
+        phrase("Answers that know nothing cost log K for K classes, and the mean square of the targets for numbers: "
+               "more says that the network starts out sure of something wrong."),
+        phrase("Start with smaller weights in the last layer, and standardise inputs and targets."),
+        phrase("Karpathy 2019, A recipe for training neural networks"),
+        ("fresh start", "standardise targets"),
     ),
     Rule(
-        "GRAD_SIGN", "backward against finite differences", "probe", wrong_gradient,
-        "L(w + εg) − L(w − εg) = 2ε ‖g‖² for the true gradient g.",
-        "Look at the layers and losses of your own: their backward is not the derivative of their forward.",
-        "by central differences", stands=True,
+        "GRAD_SIGN", phrase("backward against finite differences"), "probe", wrong_gradient,
+        phrase("L(w + εg) − L(w − εg) = 2ε ‖g‖² for the true gradient g."),
+        phrase("Look at the layers and losses of your own: their backward is not the derivative of their forward."),
+        phrase("by central differences"),
+        stands=True,
     ),
     Rule(
-        "VANISH", "blame through time", "probe", through_time,
-        "δ_t = δ_T Π Wᵀ f'(z): over many steps factors below one leave nothing of it, factors above one too much.",
-        "Use LSTM or GRU, shorter sequences, clip=1.0, or orthogonal recurrent weights.",
-        "Pascanu, Mikolov and Bengio 2013, section 2", ("rate / 10",),
+        "VANISH", phrase("blame through time"), "probe", through_time,
+        phrase("δ_t = δ_T Π Wᵀ f'(z): over many steps factors below one leave nothing of it, factors above one too "
+               "much."),
+        phrase("Use LSTM or GRU, shorter sequences, clip=1.0, or orthogonal recurrent weights."),
+        phrase("Pascanu, Mikolov and Bengio 2013, section 2"),
+        ("rate / 10",),
     ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ..language import Phrase, phrase
 from ..module import Layer
 from ..train import Data, Epoch, Mended, Settings, everything
 from ._diagnosis import static_findings
@@ -30,11 +31,11 @@ class LiveRule:
     """
 
     code: str
-    name: str
+    name: Phrase
     look: Callable[[History, Settings], Evidence | None]
-    mechanism: str
-    cure: str
-    source: str
+    mechanism: Phrase
+    cure: Phrase
+    source: Phrase
     mend: str = ""
 
 
@@ -44,7 +45,7 @@ def dead_units(history: History, settings: Settings) -> Evidence | None:
         if seen.saturated is not None and min(seen.zero, before.zero) > 0.95:
             zero = {at: look.zero for at, look, _ in last_two_looks(history) if look.saturated is not None}
             numbers = {"dead": list(zero.values()), "paths": list(zero)}
-            return path, f"{seen.zero:.0%} of its outputs are exactly zero", numbers
+            return path, phrase("{part:.0%} of its outputs are exactly zero", part=seen.zero), numbers
     return None
 
 
@@ -54,7 +55,8 @@ def saturated_units(history: History, settings: Settings) -> Evidence | None:
         flat, flat_before = seen.saturated or 0, before.saturated or 0
         if seen.zero < 0.5 and min(flat, flat_before) > 0.8:
             shares = {at: look.saturated for at, look, _ in last_two_looks(history) if look.saturated is not None}
-            return path, f"{flat:.0%} of its outputs are on the flat part of the curve", {"flat": shares}
+            words = phrase("{part:.0%} of its outputs are on the flat part of the curve", part=flat)
+            return path, words, {"flat": shares}
     return None
 
 
@@ -68,7 +70,8 @@ def vanishing_blame(history: History, settings: Settings) -> Evidence | None:
     last, high = layers[-1]
     if low.blame_variance < 1e-12 * high.blame_variance:
         ratio = (low.blame_variance / high.blame_variance) ** 0.5
-        return first, f"the error signal is {ratio:.0e} of that at {last}", depth(watched[-1])
+        words = phrase("the error signal is {ratio:.0e} of that at {layer}", ratio=ratio, layer=last)
+        return first, words, depth(watched[-1])
     return None
 
 
@@ -77,11 +80,10 @@ def no_progress(history: History, settings: Settings) -> Evidence | None:
     if len(history) < 5 or len(history) > 12:
         return None
     first, best = history[0].loss, min(epoch.loss for epoch in history[1:])
-    return (
-        ("training", f"the loss was {first:.4g} in the first epoch and never below {best:.4g}", losses_of(history))
-        if best > 0.99 * first
-        else None
-    )
+    if best <= 0.99 * first:
+        return None
+    words = phrase("the loss was {first:.4g} in the first epoch and never below {best:.4g}", first=first, best=best)
+    return "training", words, losses_of(history)
 
 
 def oscillating(history: History, settings: Settings) -> Evidence | None:
@@ -95,11 +97,8 @@ def oscillating(history: History, settings: Settings) -> Evidence | None:
         return None
     swing = float(np.median(np.abs(steps)) / max(np.median(losses), 1e-30))
     if swing > 0.25:
-        return (
-            "training",
-            f"the loss turned {turns} times in eight epochs, by {swing:.0%} each time",
-            losses_of(history),
-        )
+        words = phrase("the loss turned {n} times in eight epochs, by {swing:.0%} each time", n=turns, swing=swing)
+        return "training", words, losses_of(history)
     return None
 
 
@@ -107,7 +106,8 @@ def diverging(history: History, settings: Settings) -> Evidence | None:
     """The training loss is ten times its lowest, and growing."""
     losses = [epoch.loss for epoch in history]
     if len(losses) >= 3 and losses[-1] > losses[-2] > losses[-3] and losses[-1] > 10 * min(losses) > 0:
-        return "training", f"the loss grew from {min(losses):.4g} to {losses[-1]:.4g}", losses_of(history)
+        words = phrase("the loss grew from {low:.4g} to {now:.4g}", low=min(losses), now=losses[-1])
+        return "training", words, losses_of(history)
     return None
 
 
@@ -119,11 +119,13 @@ def overfitting(history: History, settings: Settings) -> Evidence | None:
     best = held.index(min(held))
     grown = held[-1] > 1.2 * held[best] and min(held[-5:]) > 1.05 * held[best]
     if grown and len(held) - best > 5 and history[-1].loss < 0.9 * history[best].loss:
-        return (
-            "training",
-            f"the validation loss was lowest, {held[best]:.4g}, in epoch {best + 1} and is {held[-1]:.4g} now",
-            {"held": held[-MOST:], "loss": [epoch.loss for epoch in history[-MOST:]]},
+        words = phrase(
+            "the validation loss was lowest, {low:.4g}, in epoch {epoch} and is {now:.4g} now",
+            low=held[best],
+            epoch=best + 1,
+            now=held[-1],
         )
+        return "training", words, {"held": held[-MOST:], "loss": [epoch.loss for epoch in history[-MOST:]]}
     return None
 
 
@@ -142,44 +144,51 @@ def depth(watch: Mapping[str, Any]) -> dict[str, Any]:
 
 LIVE_RULES: tuple[LiveRule, ...] = (
     LiveRule(
-        "DEAD_RELU", "dead units", dead_units,
-        "Where z < 0 for every row, max(0, z) and its slope are 0: no blame comes through and the unit stays as it is.",
-        "Lower the learning rate, or use leaky_relu or He initialization.",
-        "Lu and others 2020, Dying ReLU and initialization", "revive",
+        "DEAD_RELU", phrase("dead units"), dead_units,
+        phrase("Where z < 0 for every row, max(0, z) and its slope are 0: no blame comes through and the unit stays "
+               "as it is."),
+        phrase("Lower the learning rate, or use leaky_relu or He initialization."),
+        phrase("Lu and others 2020, Dying ReLU and initialization"),
+        "revive",
     ),
     LiveRule(
-        "HID_ACT_SAT", "saturated units", saturated_units,
-        "On the flat part of the curve f'(z) ≈ 0, and the chain rule multiplies the blame by it.",
-        "Scale the inputs, start with smaller weights (Glorot), or use a ReLU.",
-        "Glorot and Bengio 2010, Understanding the difficulty of training deep networks, section 3",
+        "HID_ACT_SAT", phrase("saturated units"), saturated_units,
+        phrase("On the flat part of the curve f'(z) ≈ 0, and the chain rule multiplies the blame by it."),
+        phrase("Scale the inputs, start with smaller weights (Glorot), or use a ReLU."),
+        phrase("Glorot and Bengio 2010, Understanding the difficulty of training deep networks, section 3"),
     ),
     LiveRule(
-        "VANISH", "vanishing blame", vanishing_blame,
-        "Every layer multiplies the error signal by its weights and slopes; factors below one leave nothing.",
-        "Use the initialization that suits the activation, Residual layers, or fewer layers.",
-        "Glorot and Bengio 2010, section 4",
+        "VANISH", phrase("vanishing blame"), vanishing_blame,
+        phrase("Every layer multiplies the error signal by its weights and slopes; factors below one leave nothing."),
+        phrase("Use the initialization that suits the activation, Residual layers, or fewer layers."),
+        phrase("Glorot and Bengio 2010, section 4"),
     ),
     LiveRule(
-        "LR_HIGH", "oscillation", oscillating,
-        "A step beyond 2 / (largest curvature) goes up the other side of the valley, and back in the next.",
-        "Lower the learning rate, or use learning_rate='find'.", "LeCun and others 1998, section 4.5", "rate",
+        "LR_HIGH", phrase("oscillation"), oscillating,
+        phrase("A step beyond 2 / (largest curvature) goes up the other side of the valley, and back in the next."),
+        phrase("Lower the learning rate, or use learning_rate='find'."),
+        phrase("LeCun and others 1998, section 4.5"),
+        "rate",
     ),
     LiveRule(
-        "LR_HIGH", "divergence", diverging,
-        "Every step goes further up than the one before.",
-        "Lower the learning rate, clip the gradient (clip=1.0).", "LeCun and others 1998, section 4.5", "rate",
+        "LR_HIGH", phrase("divergence"), diverging,
+        phrase("Every step goes further up than the one before."),
+        phrase("Lower the learning rate, clip the gradient (clip=1.0)."),
+        phrase("LeCun and others 1998, section 4.5"),
+        "rate",
     ),
     LiveRule(
-        "UNDERFIT", "no progress", no_progress,
-        "The steps do not lower the loss: they are too small, too large, or the blame does not reach the weights.",
-        "Try learning_rate='find', and standardise the inputs; pl.diagnose(run) says which.",
-        "Smith 2017, Cyclical learning rates, section 3.3",
+        "UNDERFIT", phrase("no progress"), no_progress,
+        phrase("The steps do not lower the loss: they are too small, too large, or the blame does not reach the "
+               "weights."),
+        phrase("Try learning_rate='find', and standardise the inputs; pl.diagnose(run) says which."),
+        phrase("Smith 2017, Cyclical learning rates, section 3.3"),
     ),
     LiveRule(
-        "EPOCHS_HIGH", "overfitting", overfitting,
-        "The network goes on fitting what is particular to its training rows, and gets worse on others.",
-        "Use early_stop=5, dropout, weight_decay, or fewer units.",
-        "Prechelt 1998, Early stopping, but when?",
+        "EPOCHS_HIGH", phrase("overfitting"), overfitting,
+        phrase("The network goes on fitting what is particular to its training rows, and gets worse on others."),
+        phrase("Use early_stop=5, dropout, weight_decay, or fewer units."),
+        phrase("Prechelt 1998, Early stopping, but when?"),
     ),
 )  # fmt: skip
 
@@ -202,9 +211,9 @@ class Doctor:
         """What the last epoch shows that was not said before."""
         found = []
         for rule in LIVE_RULES:
-            if rule.name in self.said or rule.code in self.said or not (seen := rule.look(history, settings)):
+            if rule.name.key in self.said or rule.code in self.said or not (seen := rule.look(history, settings)):
                 continue
-            self.said.add(rule.name)
+            self.said.add(rule.name.key)
             found.append(
                 Finding(
                     rule.code,
@@ -213,21 +222,21 @@ class Doctor:
                     seen[1],
                     rule.mechanism,
                     rule.cure,
-                    numbers=seen[2] | {"rule": rule.name},
+                    numbers=seen[2] | {"rule": rule.name.key},
                 )
             )
         return found
 
     def mend(self, finding: Any, net: Layer, x: np.ndarray, seed: int) -> Mended | None:
         """What can be done about a finding while the training goes on; None where nothing can."""
-        rule = next((rule for rule in LIVE_RULES if rule.name == finding.numbers.get("rule")), None)
+        rule = next((rule for rule in LIVE_RULES if rule.name.key == finding.numbers.get("rule")), None)
         if rule is None or not rule.mend:
             return None
-        self.said.discard(rule.name)  # it may come again
+        self.said.discard(rule.name.key)  # it may come again
         if rule.mend == "rate":
-            return Mended(net, 0.1, "a tenth of the learning rate")
+            return Mended(net, 0.1, phrase("a tenth of the learning rate"))
         new, count = revived(net, x, jax.random.key(seed))
-        return Mended(new, 1.0, f"{count} dead units drawn anew") if count else None
+        return Mended(new, 1.0, phrase("{n} dead units drawn anew", n=count)) if count else None
 
 
 def last_two_looks(history: History):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..backprop import backpropagate
+from ..language import phrase
 from ..losses import Loss
 from ..module import Layer, learned
 from ._changes import standardised
@@ -20,6 +21,8 @@ from ._task import Task, answers, flat, score
 ROUNDS, STEP = 12, 1e-3  # of the power iteration; of the weights' size
 GROUPS = 8
 NEAR, SOME = 5, 1000  # neighbours, rows
+LINEAR, NEIGHBOURS = "a linear model", "the five nearest neighbours"
+MODELS = {LINEAR: phrase("a linear model"), NEIGHBOURS: phrase("the five nearest neighbours")}
 Gradient = Callable[[Any], np.ndarray]
 
 
@@ -96,13 +99,13 @@ def simple_scores(program: Program, task: Task) -> dict[str, float]:
         return {}
     design = np.concatenate([x, np.ones((len(x), 1))], 1)
     solved = np.linalg.solve(design.T @ design + 1e-6 * len(x) * np.eye(design.shape[1]), design.T @ wanted)
-    found = {"a linear model": judged(task, design @ solved, y)}
+    found = {LINEAR: judged(task, design @ solved, y)}
     if len(x) > NEAR + 1:
         square = np.square(x).sum(1)
         far = square[:, None] + square - 2 * x @ x.T
         np.fill_diagonal(far, np.inf)
         near = np.argpartition(far, NEAR, axis=1)[:, :NEAR]
-        found["the five nearest neighbours"] = judged(task, wanted[near].mean(1), y)
+        found[NEIGHBOURS] = judged(task, wanted[near].mean(1), y)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import PellucidError
+from ..language import phrase
 from ..train import outputs
 from ._task import flat
 
@@ -34,8 +35,11 @@ def scores_of(patient: Patient, names: Iterable[str]) -> dict[str, Any]:
     }
     if not done or patient.longer is None or patient.base is None:
         return {}
-    longer = "" if patient.longer.steps == patient.base.steps else f", {patient.longer.steps} steps"
-    own = {"a constant answer": patient.trivial, f"as it is{longer}": patient.above(patient.longer.score)}
+    steps = patient.longer.steps
+    as_it_is = phrase("as it is").key
+    if steps != patient.base.steps:
+        as_it_is = phrase("as it is, {n} steps", n=steps).key.format(n=steps)
+    own = {phrase("a constant answer").key: patient.trivial, as_it_is: patient.above(patient.longer.score)}
     return {"reached": own | done} | scale_of(patient)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..language import phrase
 from ._numbers import answers_of
 from ._patient import Patient
 from ._rule import Rule, Sign, mismatch
@@ -19,7 +20,7 @@ UNREACHABLE = 0.02  # of the targets' variance: less is a rounding of the range
 def softmax_of_one(patient: Patient) -> Iterator[Sign]:
     found = patient.structure
     if found.output_curve == "softmax" and last_units(found) == 1:
-        words = "exp(z) / exp(z) = 1 for its one unit, whatever z is"
+        words = phrase("exp(z) / exp(z) = 1 for its one unit, whatever z is")
         yield Sign(found.output_path, words, "certain", 1.0, {"constant": 1.0})
 
 
@@ -29,13 +30,17 @@ def outputs_against_classes(patient: Patient) -> Iterator[Sign]:
         return
     where = patient.structure.weighted[-1].path if patient.structure.weighted else ""
     if task.kind in ("labels", "one-hot", "bits") and task.classes > 2 and units < task.classes:
-        words = f"{units} output{'s' * (units > 1)} for {task.classes} classes"
+        words = phrase("{n} outputs for {classes} classes", n=units, classes=task.classes)
+        if units == 1:
+            words = phrase("1 output for {classes} classes", classes=task.classes)
         yield Sign(where, words, "certain", 1.0, {"outputs": units, "classes": task.classes})
     elif task.kind == "numbers":
         y = flat(np.asarray(patient.y))
         columns = y.shape[-1] if y.ndim >= len(patient.output_shape or ()) and y.ndim > 1 else 1
         if columns != units and patient.criterion.row != "gaussian_nll":
-            words = f"{units} outputs for {columns} target{'s' * (columns > 1)} a row"
+            words = phrase("{n} outputs for {targets} targets a row", n=units, targets=columns)
+            if columns == 1:
+                words = phrase("{n} outputs for 1 target a row", n=units)
             yield Sign(where, words, "certain", 1.0, {"outputs": units, "classes": columns})
 
 
@@ -50,22 +55,36 @@ def unreachable_targets(patient: Patient) -> Iterator[Sign]:
     if task.kind == "numbers":
         share = beyond(y, low, high, found.output_curve == "softmax" and y.ndim > 1 and y.shape[-1] > 1)
         if share > UNREACHABLE:
-            words = (
-                f"{found.output_curve} gives {interval(low, high)}, the targets lie in {interval(y.min(), y.max())}: "
-                + (f"{share:.0%} of their variance cannot be reached" if share <= 1 else f"no R² above {1 - share:.2f}")
-                + " by any weights"
+            known = {
+                "curve": found.output_curve, "range": interval(low, high), "targets": interval(y.min(), y.max())
+            }  # fmt: skip
+            words = phrase(
+                "{curve} gives {range}, the targets lie in {targets}: no R² above {r2:.2f} by any weights",
+                **known,
+                r2=1 - share,
             )
+            if share <= 1:
+                words = phrase(
+                    "{curve} gives {range}, the targets lie in {targets}: {part:.0%} of their variance cannot be "
+                    "reached by any weights",
+                    **known,
+                    part=share,
+                )
             yield Sign(found.output_path, words, "certain", min(1.0, share), numbers | {"share": share})
             return
     if found.output_curve in RECTIFIED and patient.sick and not patient.criterion.exclusive:
         silent = flat_rows(patient)
         if silent > 0.05:
-            words = (
-                f"{found.output_curve} of the output is 0 with slope 0 on {silent:.0%} of the rows, which teach nothing"
+            words = phrase(
+                "{curve} of the output is 0 with slope 0 on {part:.0%} of the rows, which teach nothing",
+                curve=found.output_curve,
+                part=silent,
             )
             yield Sign(found.output_path, words, "likely", max(silent, patient.gain("free output")), numbers)
         elif (gain := patient.gain("suited output")) > 0.3:
-            words = f"without {found.output_curve} behind it the output closes {gain:.0%} of the gap"
+            words = phrase(
+                "without {curve} behind it the output closes {gain:.0%} of the gap", curve=found.output_curve, gain=gain
+            )
             yield Sign(found.output_path, words, "likely", gain, numbers)
 
 
@@ -108,18 +127,33 @@ def output_against_loss(patient: Patient) -> Iterator[Sign]:
     words, sure = "", False
     if task.classification and criterion.wants == "probabilities" and curve not in PROBABILITIES:
         sure = True
-        given = interval(*found.output_range)
-        words = f"the loss takes probabilities and clips what is outside (0, 1); {curve} gives {given}"
+        words = phrase(
+            "the loss takes probabilities and clips what is outside (0, 1); {curve} gives {range}",
+            curve=curve,
+            range=interval(*found.output_range),
+        )
     elif task.classification and criterion.wants == "logits" and curve in (*PROBABILITIES, "log_softmax"):
-        words = f"the loss applies its own {criterion_link(criterion)} to what {curve} has squashed already"
+        words = phrase(
+            "the loss applies its own {link} to what {curve} has squashed already",
+            link=criterion_link(criterion),
+            curve=curve,
+        )
     elif task.classification and criterion.exclusive and several and curve in ("sigmoid", "hard_sigmoid"):
-        words = f"{curve} judges every class by itself, and the loss wants them to share 1 between them"
+        words = phrase(
+            "{curve} judges every class by itself, and the loss wants them to share 1 between them", curve=curve
+        )
     elif task.kind == "bits" and curve == "softmax":
-        words = "softmax shares 1 between the outputs, and several targets of a row are 1 at once"
+        words = phrase("softmax shares 1 between the outputs, and several targets of a row are 1 at once")
     elif task.kind in ("one-hot", "labels") and several and curve == "sigmoid" and not criterion.exclusive:
-        words = f"{patient.n_outputs} sigmoids with {criterion.row}, for classes of which only one is right"
+        words = phrase(
+            "{n} sigmoids with {loss}, for classes of which only one is right", n=patient.n_outputs, loss=criterion.row
+        )
     elif task.classification and criterion.wants == "numbers" and curve in ("identity", *RECTIFIED):
-        words = f"{curve} outputs are drawn to 0 and 1 by {criterion.row}, and nothing keeps them between"
+        words = phrase(
+            "{curve} outputs are drawn to 0 and 1 by {loss}, and nothing keeps them between",
+            curve=curve,
+            loss=criterion.row,
+        )
     if words:
         yield judged(patient, where, words, "suited output", sure)
 
@@ -139,7 +173,8 @@ def judged(patient: Patient, where: str, words: str, change: str, sure: bool = F
     if sure:
         return Sign(where, words, "certain", max(gain, 0.9), numbers)
     if gain > 0.2:
-        return Sign(where, f"{words}; without it {gain:.0%} of the gap closes", "likely", gain, numbers)
+        closes = phrase("{words}; without it {gain:.0%} of the gap closes", words=words, gain=gain)
+        return Sign(where, closes, "likely", gain, numbers)
     return Sign(where, words, patient.likely, 0.3 if patient.stuck else gain, numbers)
 
 
@@ -150,76 +185,99 @@ def loss_against_task(patient: Patient) -> Iterator[Sign]:
     if task.kind == "numbers" and criterion.classifies:
         y = np.asarray(patient.y, float)
         inside = y.min() >= 0 and y.max() <= 1
-        words = f"{criterion.row} is for classes, the targets are numbers in {interval(y.min(), y.max())}"
+        words = phrase(
+            "{loss} is for classes, the targets are numbers in {range}",
+            loss=criterion.row,
+            range=interval(y.min(), y.max()),
+        )
         if inside:
             yield judged(patient, "loss", words, "suited output")
         else:
             yield Sign("loss", words, "certain", 0.95)
     elif task.classification and criterion.wants == "numbers":
-        words = f"{criterion.row} on classes: a wrong answer given surely teaches little, for σ is flat there"
+        words = phrase(
+            "{loss} on classes: a wrong answer given surely teaches little, for σ is flat there", loss=criterion.row
+        )
         yield judged(patient, "loss", words, "suited output")
     elif task.kind in ("one-hot", "labels") and patient.n_outputs > 1 and criterion.row and "binary" in criterion.row:
-        yield judged(patient, "loss", f"{criterion.row} for classes of which only one is right", "suited output")
+        words = phrase("{loss} for classes of which only one is right", loss=criterion.row)
+        yield judged(patient, "loss", words, "suited output")
 
 
 def reduction(patient: Patient) -> Iterator[Sign]:
     criterion = patient.criterion
     if criterion.reduction == "sum" and criterion.times > 1.5:
         gain = patient.gain("plain mean")
-        words = f"it is {criterion.times:.4g} times the mean of its terms: every step grows with the batch"
+        words = phrase(
+            "it is {times:.4g} times the mean of its terms: every step grows with the batch", times=criterion.times
+        )
         yield Sign("loss", words, "certain", max(gain, 0.6)) if patient.sick else mismatch(patient, "loss", words)
     elif criterion.times < 0:
-        yield Sign("loss", f"it is {criterion.times:.3g} times {criterion.row}: its sign is turned", "certain", 1.0)
+        words = phrase("it is {times:.3g} times {loss}: its sign is turned", times=criterion.times, loss=criterion.row)
+        yield Sign("loss", words, "certain", 1.0)
 
 
 def broadcasting(patient: Patient) -> Iterator[Sign]:
     if patient.criterion.reduction == "broadcast":
         n = patient.settings.batch_size
-        words = f"outputs ({n}, 1) beside targets ({n},) are ({n}, {n}): every answer is held to all rows' targets"
+        words = phrase(
+            "outputs ({n}, 1) beside targets ({n},) are ({n}, {n}): every answer is held to all rows' targets", n=n
+        )
         yield Sign("loss", words, "certain", 1.0)
 
 
 OUTPUT_RULES: tuple[Rule, ...] = (
     Rule(
-        "OUT_SOFTMAX1", "softmax over one unit", "static", softmax_of_one,
-        "softmax(z)_i = exp(z_i) / Σ exp(z_j): with one unit it is 1, its slope is 0, and no blame comes through.",
-        "Use a sigmoid there (or none, with binary_cross_entropy on the logit); for numbers, no activation.",
-        "Bridle 1990; by the formula", ("suited output",),
+        "OUT_SOFTMAX1", phrase("softmax over one unit"), "static", softmax_of_one,
+        phrase("softmax(z)_i = exp(z_i) / Σ exp(z_j): with one unit it is 1, its slope is 0, and no blame comes "
+               "through."),
+        phrase("Use a sigmoid there (or none, with binary_cross_entropy on the logit); for numbers, no activation."),
+        phrase("Bridle 1990; by the formula"),
+        ("suited output",),
     ),
     Rule(
-        "OUT_UNITS", "outputs against targets", "static", outputs_against_classes,
-        "Each class, and each target of a row, needs an output of its own; one too few cannot tell them apart.",
-        "Give the last layer as many units as there are classes (or targets in a row).",
-        "by counting", ("suited output",),
+        "OUT_UNITS", phrase("outputs against targets"), "static", outputs_against_classes,
+        phrase("Each class, and each target of a row, needs an output of its own; one too few cannot tell them apart."),
+        phrase("Give the last layer as many units as there are classes (or targets in a row)."),
+        phrase("by counting"),
+        ("suited output",),
     ),
     Rule(
-        "OUT_ACT_RANGE", "targets out of reach", "static", unreachable_targets,
-        "The output is f(z): no weights reach a target outside f's range, and the loss is at least Σ (y − clip(y))².",
-        "Leave the last activation out for numbers, or scale the targets into its range.",
-        "by the range of f; Goodfellow, Bengio and Courville 2016, section 6.2.2", ("suited output", "free output"),
+        "OUT_ACT_RANGE", phrase("targets out of reach"), "static", unreachable_targets,
+        phrase("The output is f(z): no weights reach a target outside f's range, and the loss is at least Σ (y − "
+               "clip(y))²."),
+        phrase("Leave the last activation out for numbers, or scale the targets into its range."),
+        phrase("by the range of f; Goodfellow, Bengio and Courville 2016, section 6.2.2"),
+        ("suited output", "free output"),
     ),
     Rule(
-        "OUT_ACT_LOSS", "output activation against loss", "static", output_against_loss,
-        "A loss is made for one kind of output: its blame is p − y where p is the link that it was made for.",
-        "Let the last layer give its own numbers and use the loss on logits: cross_entropy or binary_cross_entropy.",
-        "Bishop 2006, section 4.3.6 (canonical links)", ("suited output",),
+        "OUT_ACT_LOSS", phrase("output activation against loss"), "static", output_against_loss,
+        phrase("A loss is made for one kind of output: its blame is p − y where p is the link that it was made for."),
+        phrase("Let the last layer give its own numbers and use the loss on logits: cross_entropy or "
+               "binary_cross_entropy."),
+        phrase("Bishop 2006, section 4.3.6 (canonical links)"),
+        ("suited output",),
     ),
     Rule(
-        "LOSS", "loss against task", "static", loss_against_task,
-        "With squared error on σ(z) the blame is 2 (σ − y) σ', and σ' is 0 where σ is surely wrong; cross-entropy "
-        "divides it out. For numbers a cross-entropy has no minimum at y.",
-        "Use cross_entropy or binary_cross_entropy for classes, squared_error (or huber) for numbers.",
-        "Bishop 2006, sections 5.2 and 4.3.2", ("suited output",),
+        "LOSS", phrase("loss against task"), "static", loss_against_task,
+        phrase("With squared error on σ(z) the blame is 2 (σ − y) σ', and σ' is 0 where σ is surely wrong; "
+               "cross-entropy divides it out. For numbers a cross-entropy has no minimum at y."),
+        phrase("Use cross_entropy or binary_cross_entropy for classes, squared_error (or huber) for numbers."),
+        phrase("Bishop 2006, sections 5.2 and 4.3.2"),
+        ("suited output",),
     ),
     Rule(
-        "LOSS_REDUCTION", "sum in place of mean", "static", reduction,
-        "The blame of a sum over n rows is n times that of the mean, and so is every step.",
-        "Take the mean over the rows.", "by the ratio to the table's own loss, measured", ("plain mean",),
+        "LOSS_REDUCTION", phrase("sum in place of mean"), "static", reduction,
+        phrase("The blame of a sum over n rows is n times that of the mean, and so is every step."),
+        phrase("Take the mean over the rows."),
+        phrase("by the ratio to the table's own loss, measured"),
+        ("plain mean",),
     ),
     Rule(
-        "LOSS_BROADCAST", "targets broadcast against outputs", "static", broadcasting,
-        "(n, 1) − (n,) is (n, n): the mean over it is least where every output is the mean of all targets.",
-        "Give targets the shape of the outputs: y[:, None].", "by the ratio to the loss of every pair, measured",
+        "LOSS_BROADCAST", phrase("targets broadcast against outputs"), "static", broadcasting,
+        phrase("(n, 1) − (n,) is (n, n): the mean over it is least where every output is the mean of all targets."),
+        phrase("Give targets the shape of the outputs: y[:, None]."),
+        phrase("by the ratio to the loss of every pair, measured"),
         ("plain mean",), stands=True,
     ),
 )  # fmt: skip

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from statistics import median
 from typing import Any
 
+from ..language import key_of, phrase
 from ..records import Record, unlisted
 from ._changes import CHANGES
 from ._finding import Finding
 from ._patient import Patient
 from ._program import Program
+from ._rule import also
 from ._telling import Tell, silent
 from ._trials import applicable, changed, redrawn, tried
 
@@ -86,7 +89,7 @@ def prescribe(
     assert given is not None
     return Prescription(
         changes=best,
-        words="; ".join(CHANGES[name].words for name in best) or "nothing that was tried is better",
+        words=in_words(best),
         code="\n".join(code_of(name, given) for name in best),
         settings=settings_changed(patient.program, given),
         before=tuple(before),
@@ -96,6 +99,13 @@ def prescribe(
         seconds=time.perf_counter() - search.began,
         program=given,
     )
+
+
+def in_words(changes: tuple[str, ...]) -> str:
+    """What is changed, one after the other."""
+    if not changes:
+        return phrase("nothing that was tried is better")
+    return reduce(also, (CHANGES[name].words for name in changes))
 
 
 def candidates(findings: Sequence[Finding], rules: dict[str, Any]) -> list[str]:
@@ -233,7 +243,9 @@ def code_of(name: str, program: Program) -> str:
 
     weights = [part.weight for part in structure(program.net).weighted if part.weight is not None]
     sizes = [weights[0].shape[0], *(w.shape[1] for w in weights)] if weights else []
-    return CHANGES[name].code.format(rate=settings.rate(), epochs=settings.epochs, loss=settings.loss.name, sizes=sizes)
+    return key_of(CHANGES[name].code).format(
+        rate=settings.rate(), epochs=settings.epochs, loss=settings.loss.name, sizes=sizes
+    )
 
 
 def settings_changed(before: Program, after: Program) -> dict[str, tuple[Any, Any]]:

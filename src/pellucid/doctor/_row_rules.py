@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..language import phrase
 from ._rows import SHOWN, fingerprints, finite, labels_of, table
 from ._rule import Rule, Sign
 
@@ -36,9 +37,13 @@ def leak(patient: Patient) -> Iterator[Sign]:
     beyond = (share - chance) / max(np.sqrt(chance * (1 - chance) / len(held)), 1 / len(held))
     sure = share > chance + SHARED and beyond > DEVIATIONS and share > 2 * chance
     if sure or share > SHARED:
-        words = (
-            f"{len(copied):,} of {len(held):,} rows held out ({share:.1%}) are among those learned from; "
-            f"{chance:.1%} of these have a copy among themselves"
+        words = phrase(
+            "{copied:,} of {n:,} rows held out ({share:.1%}) are among those learned from; {chance:.1%} of these have "
+            "a copy among themselves",
+            copied=len(copied),
+            n=len(held),
+            share=share,
+            chance=chance,
         )
         numbers = {"rows": copied[:SHOWN], "share": share, "chance": chance}
         yield Sign("validation", words, "certain" if sure else "possible", 0.0, numbers)
@@ -62,13 +67,22 @@ def contradictions(patient: Patient) -> Iterator[Sign]:
     if len(rows) <= CONTRADICTED * len(group) or worst == 1:
         return
     lost = (1 - ceiling) / (1 - worst)
-    words = (
-        f"{len(rows):,} of {len(group):,} rows have another row with the same inputs and another target: "
-        f"no function of these inputs has {what} above {ceiling:.3f}"
+    words = phrase(
+        "{rows:,} of {n:,} rows have another row with the same inputs and another target: no function of these inputs "
+        "has {metric} above {ceiling:.3f}",
+        rows=len(rows),
+        n=len(group),
+        metric=phrase("accuracy") if labels is not None else "R²",
+        ceiling=ceiling,
     )
     sure = "likely" if lost > 0.5 else "possible"
-    parts = {"as one row always answers": worst, "at most, of these inputs": ceiling, "of inputs that tell all": 1.0}
-    numbers = {"rows": rows[:SHOWN], "ceiling": ceiling, "parts": parts, "of": "What can be reached", "axis": what}
+    parts = {
+        phrase("as one row always answers").key: worst,
+        phrase("at most, of these inputs").key: ceiling,
+        phrase("of inputs that tell all").key: 1.0,
+    }
+    of = phrase("What can be reached").key
+    numbers = {"rows": rows[:SHOWN], "ceiling": ceiling, "parts": parts, "of": of, "axis": what}
     yield Sign("y", words, sure, lost, numbers)
 
 
@@ -96,23 +110,20 @@ def best_fit(group: np.ndarray, counts: np.ndarray, y: np.ndarray) -> float:
 
 ROW_RULES: tuple[Rule, ...] = (
     Rule(
-        "DATA",
-        "rows on both sides of the split",
-        "data",
-        leak,
-        "A row that was learned from is answered by heart, so that the score held out says nothing about new rows.",
-        "Drop repeated rows before the split, and split by whatever the rows share (a person, a day).",
-        "Kaufman, Rosset and Perlich 2012, Leakage in data mining; Barz and Denzler 2020, CIFAR's near-duplicates",
+        "DATA", phrase("rows on both sides of the split"), "data", leak,
+        phrase("A row that was learned from is answered by heart, so that the score held out says nothing about new "
+               "rows."),
+        phrase("Drop repeated rows before the split, and split by whatever the rows share (a person, a day)."),
+        phrase("Kaufman, Rosset and Perlich 2012, Leakage in data mining; Barz and Denzler 2020, CIFAR's "
+               "near-duplicates"),
         stands=True,
     ),
     Rule(
-        "DATA",
-        "contradicting targets",
-        "data",
-        contradictions,
-        "One input has one output: where its targets differ, the best is the most frequent of them, or their mean.",
-        "Look for a column that was left out or rounded, or for rows joined wrongly.",
-        "The Bayes error of the rows themselves, counted in all of them",
+        "DATA", phrase("contradicting targets"), "data", contradictions,
+        phrase("One input has one output: where its targets differ, the best is the most frequent of them, or their "
+               "mean."),
+        phrase("Look for a column that was left out or rounded, or for rows joined wrongly."),
+        phrase("The Bayes error of the rows themselves, counted in all of them"),
         stands=True,
     ),
-)
+)  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from ..language import phrase
 from ..module import Layer, walk
 from ._task import flat
 
@@ -39,13 +41,23 @@ def has(net: Layer | None, *kinds: type) -> bool:
 
 def column(names: tuple[str, ...], at: int) -> str:
     """A column in words, the first is column 0."""
-    return f"column {at} '{names[at]}'" if at < len(names) else f"column {at}"
+    return phrase("column {i} '{name}'", i=at, name=names[at]) if at < len(names) else phrase("column {i}", i=at)
 
 
 def listed(names: tuple[str, ...], columns: np.ndarray, most: int = 4) -> str:
     """Some columns in words, and how many more there are."""
-    shown = ", ".join(column(names, int(at)) for at in columns[:most])
-    return shown + (f" and {len(columns) - most:,} more" if len(columns) > most else "")
+    shown = in_a_row([column(names, int(at)) for at in columns[:most]])
+    if len(columns) <= most:
+        return shown
+    return phrase("{names} and {more:,} more", names=shown, more=len(columns) - most)
+
+
+def in_a_row(names: Sequence[str]) -> str:
+    """Names one after the other."""
+    said = names[0]
+    for name in names[1:]:
+        said = phrase("{some}, {name}", some=said, name=name)
+    return said
 
 
 def finite(*arrays: Any) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..language import Phrase, phrase
 from ._finding import Finding
 from ._numbers import scores_of
 
@@ -36,12 +37,12 @@ class Rule:
     """
 
     code: str
-    name: str
+    name: Phrase
     kind: str
     look: Callable[[Patient], Iterable[Sign]]
-    mechanism: str
-    cure: str
-    source: str
+    mechanism: Phrase
+    cure: Phrase
+    source: Phrase
     changes: tuple[str, ...] = ()
     stands: bool = False
 
@@ -50,7 +51,7 @@ class Rule:
         return [
             Finding(
                 self.code, sign.where, patient.epoch, sign.evidence, self.mechanism, self.cure, sign.confidence,
-                sign.explains, sign.numbers | scores_of(patient, self.changes) | {"rule": self.name},
+                sign.explains, sign.numbers | scores_of(patient, self.changes) | {"rule": self.name.key},
             )
             for sign in self.look(patient)
         ]  # fmt: skip
@@ -60,4 +61,10 @@ def mismatch(patient: Patient, where: str, words: str, numbers: dict[str, Any] |
     """What does not fit, and costs nothing where the training was tried and went well."""
     if patient.base is None:
         return Sign(where, words, "possible", 0.0, numbers or {})
-    return Sign(where, f"{words}; it changes nothing measurable here", "harmless", 0.0, numbers or {})
+    said = phrase("{words}; it changes nothing measurable here", words=words)
+    return Sign(where, said, "harmless", 0.0, numbers or {})
+
+
+def also(words: str, more: str) -> Phrase:
+    """What is to be said, and more."""
+    return phrase("{words}; {more}", words=words, more=more)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..language import phrase
 from ..layers import Embedding
 from ._rows import SHOWN, as_seen, column, has, some_rows, table
 from ._rule import Rule, Sign, mismatch
@@ -46,7 +47,12 @@ class Scale:
     dense: np.ndarray
 
     def words(self, names: tuple[str, ...], at: int) -> str:
-        return f"{column(names, at)} has mean {self.mean[at]:.3g} and standard deviation {self.spread[at]:.2g}"
+        return phrase(
+            "{column} has mean {mean:.3g} and standard deviation {deviation:.2g}",
+            column=column(names, at),
+            mean=self.mean[at],
+            deviation=self.spread[at],
+        )
 
     def numbers(self, names: tuple[str, ...] = ()) -> dict[str, Any]:
         return {"mean": self.mean[:SHOWN], "spread": self.spread[:SHOWN], "names": names[:SHOWN]}
@@ -87,7 +93,12 @@ def pixels(patient: Patient) -> Iterator[Sign]:
     scale = inputs(patient)
     if scale is not None and is_pixels(patient, scale):
         rms = np.sqrt(np.square(scale.size).mean())
-        words = f"the values reach from {scale.low.min():.0f} to {scale.high.max():.0f}, root mean square {rms:.0f}"
+        words = phrase(
+            "the values reach from {low:.0f} to {high:.0f}, root mean square {rms:.0f}",
+            low=scale.low.min(),
+            high=scale.high.max(),
+            rms=rms,
+        )
         yield Sign("input", words, "likely", STRONG, scale.numbers(patient.names))
 
 
@@ -97,11 +108,13 @@ def large(patient: Patient) -> Iterator[Sign]:
     if scale is None or is_pixels(patient, scale) or scale.size.max() <= LARGE_HINT:
         return
     at, least = int(scale.size.argmax()), int(scale.size.argmin())
-    others = f", {column(patient.names, least)} {scale.spread[least]:.2g}" if least != at else ""
-    sure = scale.size[at] > LARGE
+    words, sure = scale.words(patient.names, at), scale.size[at] > LARGE
+    if least != at:
+        other = column(patient.names, least)
+        words = phrase("{words}, {column} {deviation:.2g}", words=words, column=other, deviation=scale.spread[least])
     yield Sign(
         "input",
-        scale.words(patient.names, at) + others,
+        words,
         "likely" if sure else "possible",
         STRONG if sure else 0.0,
         scale.numbers(patient.names),
@@ -118,7 +131,9 @@ def offset(patient: Patient) -> Iterator[Sign]:
     at = int(away.argmax())
     if away[at] > OFFSET_HINT:
         sure = away[at] > OFFSET and abs(scale.mean[at]) > 10
-        words = f"{scale.words(patient.names, at)}: it lies {away[at]:.0f} standard deviations from 0"
+        words = phrase(
+            "{words}: it lies {n:.0f} standard deviations from 0", words=scale.words(patient.names, at), n=away[at]
+        )
         yield Sign(
             "input", words, "likely" if sure else "possible", STRONG if sure else 0.0, scale.numbers(patient.names)
         )
@@ -134,9 +149,13 @@ def uneven(patient: Patient) -> Iterator[Sign]:
     ratio = spread[most] / spread[least]
     if ratio > UNEVEN_HINT:
         sure = ratio > UNEVEN and np.nanmedian(spread) < spread[most] / 10
-        words = (
-            f"{column(patient.names, most)} has standard deviation {spread[most]:.2g}, "
-            f"{column(patient.names, least)} {spread[least]:.2g}: {ratio:,.0f} times less"
+        words = phrase(
+            "{column} has standard deviation {large:.2g}, {other} {small:.2g}: {ratio:,.0f} times less",
+            column=column(patient.names, most),
+            large=spread[most],
+            other=column(patient.names, least),
+            small=spread[least],
+            ratio=ratio,
         )
         yield Sign(
             "input", words, "likely" if sure else "possible", STRONG if sure else 0.0, scale.numbers(patient.names)
@@ -151,7 +170,7 @@ def small(patient: Patient) -> Iterator[Sign]:
     size = float(scale.size[scale.spread > 0].max())
     if size < SMALL_HINT:
         sure = size < SMALL
-        words = f"the largest root mean square of a column is {size:.2g}"
+        words = phrase("the largest root mean square of a column is {size:.2g}", size=size)
         yield Sign(
             "input", words, "likely" if sure else "possible", STRONG if sure else 0.0, scale.numbers(patient.names)
         )
@@ -171,7 +190,11 @@ def targets(patient: Patient) -> Iterator[Sign]:
     sure = spread > TARGETS_LARGE or spread < TARGETS_SMALL or mean > max(30.0, 10 * spread)
     if sure or spread > LARGE_HINT or spread < SMALL_HINT or mean > max(5.0, 5 * spread):
         at = int(scale.spread.argmax())
-        words = f"the targets have mean {scale.mean[at]:.3g} and standard deviation {scale.spread[at]:.2g}"
+        words = phrase(
+            "the targets have mean {mean:.3g} and standard deviation {deviation:.2g}",
+            mean=scale.mean[at],
+            deviation=scale.spread[at],
+        )
         yield Sign("targets", words, "likely" if sure else "possible", STRONG if sure else 0.0, scale.numbers())
 
 
@@ -195,7 +218,7 @@ def judged(patient: Patient, sign: Sign, change: str) -> Sign:
     gain = max(patient.gain(change), added(patient, change), 0.6 * both if change == "standardise targets" else 0.0)
     sure = sign.confidence == "likely"
     if gain > (HELPS if sure else HELPS_MUCH):
-        words = f"{sign.evidence}; standardised, {gain:.0%} of the gap closes"
+        words = phrase("{words}; standardised, {gain:.0%} of the gap closes", words=sign.evidence, gain=gain)
         return replace(sign, evidence=words, confidence="likely", explains=gain)
     return replace(sign, explains=STRONG / 2 if sure else gain)
 
@@ -212,69 +235,62 @@ def added(patient: Patient, change: str) -> float:
     return (patient.above(both.score) - before) / max(missed, 1e-9)
 
 
-ADDS = "The step of every weight is the sum of blame × input: a column of large numbers rules the sum and the step."
-STANDARDISE = "Give every column mean 0 and variance 1, with the numbers of the training rows."
-LECUN = "LeCun, Bottou, Orr and Müller 1998, Efficient BackProp, section 4.3"
+ADDS = phrase(
+    "The step of every weight is the sum of blame × input: a column of large numbers rules the sum and the step."
+)
+STANDARDISE = phrase("Give every column mean 0 and variance 1, with the numbers of the training rows.")
+LECUN = phrase("LeCun, Bottou, Orr and Müller 1998, Efficient BackProp, section 4.3")
 
 SCALE_RULES: tuple[Rule, ...] = (
     Rule(
-        "PREP_X",
-        "pixels 0 to 255",
-        "probe",
-        tried(pixels, "standardise inputs"),
-        ADDS + " All pixels are positive, so that all weights of a unit move the same way.",
-        "Divide by 255, or give uint8 images as they are, which are divided.",
-        f"{LECUN}; a maximum of 200 to 255 over 64 columns or more, none below 0",
+        "PREP_X", phrase("pixels 0 to 255"), "probe", tried(pixels, "standardise inputs"),
+        phrase("{adds} All pixels are positive, so that all weights of a unit move the same way.", adds=ADDS),
+        phrase("Divide by 255, or give uint8 images as they are, which are divided."),
+        phrase("{lecun}; a maximum of 200 to 255 over 64 columns or more, none below 0", lecun=LECUN),
         ("standardise inputs",),
     ),
     Rule(
-        "PREP_X",
-        "unscaled inputs",
-        "probe",
-        tried(large, "standardise inputs"),
+        "PREP_X", phrase("unscaled inputs"), "probe", tried(large, "standardise inputs"),
         ADDS,
         STANDARDISE,
-        f"{LECUN}; root mean square of a column above {LARGE:.0f} (a hint above {LARGE_HINT:.0f})",
+        phrase("{lecun}; root mean square of a column above {large:.0f} (a hint above {hint:.0f})", lecun=LECUN,
+               large=LARGE, hint=LARGE_HINT),
         ("standardise inputs",),
     ),
     Rule(
-        "PREP_X",
-        "offset inputs",
-        "probe",
-        tried(offset, "standardise inputs"),
-        "A constant offset acts as one more bias, far larger than what varies, and the loss becomes a narrow valley.",
+        "PREP_X", phrase("offset inputs"), "probe", tried(offset, "standardise inputs"),
+        phrase("A constant offset acts as one more bias, far larger than what varies, and the loss becomes a narrow "
+               "valley."),
         STANDARDISE,
-        f"{LECUN}; a mean beyond {OFFSET:.0f} standard deviations (a hint beyond {OFFSET_HINT:.0f})",
+        phrase("{lecun}; a mean beyond {offset:.0f} standard deviations (a hint beyond {hint:.0f})", lecun=LECUN,
+               offset=OFFSET, hint=OFFSET_HINT),
         ("standardise inputs",),
     ),
     Rule(
-        "PREP_X",
-        "uneven columns",
-        "probe",
-        tried(uneven, "standardise inputs"),
-        "The slowest direction of the loss takes as many times the steps of the fastest as the square of this ratio.",
+        "PREP_X", phrase("uneven columns"), "probe", tried(uneven, "standardise inputs"),
+        phrase("The slowest direction of the loss takes as many times the steps of the fastest as the square of this "
+               "ratio."),
         STANDARDISE,
-        f"{LECUN}, the spread of eigenvalues; a ratio above {UNEVEN:,.0f} (a hint above {UNEVEN_HINT:.0f})",
+        phrase("{lecun}, the spread of eigenvalues; a ratio above {uneven:,.0f} (a hint above {hint:.0f})", lecun=LECUN,
+               uneven=UNEVEN, hint=UNEVEN_HINT),
         ("standardise inputs",),
     ),
     Rule(
-        "PREP_X",
-        "inputs too small",
-        "probe",
-        tried(small, "standardise inputs"),
-        "Weights of the usual size make next to nothing of such inputs, and the gradient of a weight is blame × input.",
-        "Standardise the inputs once: they look divided twice.",
-        f"Glorot and Bengio 2010, section 4.2 asks for variance 1; all columns below {SMALL} (a hint: {SMALL_HINT})",
+        "PREP_X", phrase("inputs too small"), "probe", tried(small, "standardise inputs"),
+        phrase("Weights of the usual size make next to nothing of such inputs, and the gradient of a weight is blame "
+               "× input."),
+        phrase("Standardise the inputs once: they look divided twice."),
+        phrase("Glorot and Bengio 2010, section 4.2 asks for variance 1; all columns below {small} (a hint: {hint})",
+               small=SMALL, hint=SMALL_HINT),
         ("standardise inputs",),
     ),
     Rule(
-        "PREP_Y",
-        "unscaled targets",
-        "probe",
-        tried(targets, "standardise targets"),
-        "A network starts with outputs near 0 of size 1; the error, and every step, has the size of the targets.",
-        "Give the targets mean 0 and variance 1, and turn the predictions back.",
-        f"LeCun and others 1998, section 4.5; standard deviation above {TARGETS_LARGE:.0f} or below {TARGETS_SMALL}",
+        "PREP_Y", phrase("unscaled targets"), "probe", tried(targets, "standardise targets"),
+        phrase("A network starts with outputs near 0 of size 1; the error, and every step, has the size of the "
+               "targets."),
+        phrase("Give the targets mean 0 and variance 1, and turn the predictions back."),
+        phrase("LeCun and others 1998, section 4.5; standard deviation above {large:.0f} or below {small}",
+               large=TARGETS_LARGE, small=TARGETS_SMALL),
         ("standardise targets",),
     ),
-)
+)  # fmt: skip

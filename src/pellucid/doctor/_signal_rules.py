@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..language import phrase
 from ..train import OPTIMIZERS
 from ._look import Look
 from ._patient import Patient
@@ -25,14 +26,15 @@ def no_curve_between(patient: Patient) -> Iterator[Sign]:
     if not bare:
         return
     whole = not found.hidden
-    words = (
-        f"no activation between {bare[0][0]} and {bare[0][1]}"
-        + (f" and {len(bare) - 1} more pairs" if len(bare) > 1 else "")
-        + (": the network is one linear map" if whole else "")
-    )
+    words = phrase("no activation between {a} and {b}", a=bare[0][0], b=bare[0][1])
+    if len(bare) > 1:
+        words = phrase("{words} and {n} more pairs", words=words, n=len(bare) - 1)
+    if whole:
+        words = phrase("{words}: the network is one linear map", words=words)
     gain = patient.gain("curves between") if patient.sick else 0.0
     if whole and gain > 0.2:
-        yield Sign(bare[0][0], f"{words}; with ReLUs between {gain:.0%} of the gap closes", "likely", gain)
+        words = phrase("{words}; with ReLUs between {gain:.0%} of the gap closes", words=words, gain=gain)
+        yield Sign(bare[0][0], words, "likely", gain)
     elif whole and patient.sick and not patient.outright:
         yield Sign(bare[0][0], words, "possible", gain)
     else:
@@ -58,24 +60,24 @@ KEEPING = ("Dropout", "PlainDropout", "Flatten", "BatchNorm", "LayerNorm", "AvgP
 def wrong_inside(patient: Patient) -> Iterator[Sign]:
     """Hidden activations that are not made for it: exponentials, which overflow, and softmax, which shares 1."""
     for curve, words in (
-        ("exponential", "exp(exp(…)) outgrows any number"),
-        ("softmax", "its units share 1 between them"),
+        ("exponential", phrase("exp(exp(…)) outgrows any number")),
+        ("softmax", phrase("its units share 1 between them")),
     ):
         places = [part.path for part in patient.structure.hidden if part.curve == curve and not is_attention(part)]
         if not places:
             continue
-        at = f"{len(places)} hidden layers with {curve}" if len(places) > 1 else f"a hidden layer with {curve}"
+        at = phrase("a hidden layer with {curve}: {words}", curve=curve, words=words)
+        if len(places) > 1:
+            at = phrase("{n} hidden layers with {curve}: {words}", n=len(places), curve=curve, words=words)
         failed = patient.base is not None and not patient.base.finite
         if failed:
-            yield Sign(places[0], f"{at}: {words}, and numbers became infinite", "certain", 0.9)
+            said = phrase("{words}, and numbers became infinite", words=at)
+            yield Sign(places[0], said, "certain", 0.9)
         elif patient.sick and (gain := patient.gain("relu inside")) > 0.2:
-            yield Sign(places[0], f"{at}: {words}; with ReLUs {gain:.0%} of the gap closes", "likely", gain)
+            said = phrase("{words}; with ReLUs {gain:.0%} of the gap closes", words=at, gain=gain)
+            yield Sign(places[0], said, "likely", gain)
         else:
-            yield (
-                Sign(places[0], f"{at}: {words}", "possible")
-                if patient.sick
-                else mismatch(patient, places[0], f"{at}: {words}")
-            )
+            yield Sign(places[0], at, "possible") if patient.sick else mismatch(patient, places[0], at)
 
 
 def is_attention(part: Part) -> bool:
@@ -89,20 +91,20 @@ def not_finite(patient: Patient) -> Iterator[Sign]:
         return  # the rows are the cause
     if start is not None and not start.finite:
         where = start.first_not_finite or "loss"
-        yield Sign(where, "the first pass gives numbers that are not finite", "certain", 1.0, depth(start))
+        yield Sign(where, phrase("the first pass gives numbers that are not finite"), "certain", 1.0, depth(start))
         return
     base = patient.base
     if patient.problem is not None or (base is not None and not base.finite):
         when = patient.problem.step if patient.problem else base.steps  # type: ignore[union-attr]
         where = patient.problem.path if patient.problem else grown_at(patient.at_start)
         symptom = rate_far_above(patient)  # then the rate is the cause
-        words = f"numbers became infinite or NaN in step {when}"
+        words = phrase("numbers became infinite or NaN in step {step}", step=when)
         sure, explains = ("likely", 0.5) if symptom else ("certain", 0.95)
         yield Sign(where, words, sure, explains, depth(patient.at_start))
         return
     growth = growth_of(start)
     if start is not None and patient.sick and growth > 1e3:
-        words = f"the signal grows by {growth:.0e} from the input to the output at the start"
+        words = phrase("the signal grows by {growth:.0e} from the input to the output at the start", growth=growth)
         yield Sign(grown_at(start), words, "likely", 0.7, depth(start))
 
 
@@ -141,12 +143,12 @@ def vanishing(patient: Patient) -> Iterator[Sign]:
     narrow = len(found.hidden) >= 4
     if ratio > TINY_BLAME and not (narrow and seen > 1 - TINY_SPREAD):
         return
-    said = [f"the first layer's gradient, beside its weights, is {ratio:.0e} of the last one's"]
+    words = phrase("the first layer's gradient, beside its weights, is {ratio:.0e} of the last one's", ratio=ratio)
     if seen > 1 - TINY_SPREAD:
-        said.append("the output is the same for every input")
+        words = phrase("{words} and the output is the same for every input", words=words)
     sure = "likely" if patient.stuck else "possible"
     first = patient.at_start.weighted[0].path if patient.at_start.weighted else ""
-    yield Sign(first, " and ".join(said), sure, 0.9 if len(found.hidden) >= 4 else 0.6, depth(patient.at_start))
+    yield Sign(first, words, sure, 0.9 if len(found.hidden) >= 4 else 0.6, depth(patient.at_start))
 
 
 def relative_blame(found: Look) -> float:
@@ -171,7 +173,7 @@ def dead(patient: Patient) -> Iterator[Sign]:
     """Hidden ReLU layers in which no unit answers to any row, or so few that one or two carry all there is."""
     if not patient.sick:
         return
-    for when, found in (("at the start", patient.at_start), ("after the training", patient.at_end)):
+    for when, found in ((phrase("at the start"), patient.at_start), (phrase("after the training"), patient.at_end)):
         layers = [layer for layer in found.curves if rectified(patient, layer.path)] if found and found.finite else []
         if not found or not layers:
             continue
@@ -183,19 +185,28 @@ def dead(patient: Patient) -> Iterator[Sign]:
             "margins": worst.margins,
         }
         if share == 1:
-            words = f"none of its {worst.units} units answers to any row {when}: no blame goes through them"
+            words = phrase(
+                "none of its {units} units answers to any row {when}: no blame goes through them",
+                units=worst.units,
+                when=when,
+            )
             sure = "certain" if constant_share(found) > 1 - 1e-6 else patient.likely
             yield Sign(worst.path, words, sure, 0.85, numbers)
             return
         if share >= 0.9 or (share > 0.5 and live <= 2):
-            words = (
-                f"{share:.0%} of its units are 0 on every row {when}: all that goes through is {live} of {worst.units}"
+            words = phrase(
+                "{part:.0%} of its units are 0 on every row {when}: all that goes through is {live} of {units}",
+                part=share,
+                when=when,
+                live=live,
+                units=worst.units,
             )
             yield Sign(worst.path, words, "likely", 0.7, numbers)
             return
         total = float(np.mean([layer.dead or 0.0 for layer in layers]))
         if total > 0.5:
-            yield Sign(worst.path, f"{total:.0%} of all ReLU units are dead {when}", patient.likely, 0.6, numbers)
+            words = phrase("{part:.0%} of all ReLU units are dead {when}", part=total, when=when)
+            yield Sign(worst.path, words, patient.likely, 0.6, numbers)
             return
 
 
@@ -213,15 +224,20 @@ def saturating(patient: Patient) -> Iterator[Sign]:
     stack = float(np.prod([STEEPEST.get(part.curve or "", 1.0) for part in hidden]))
     other = "relu inside" if hidden[0].curve == "tanh" else "tanh inside"
     if share > 0.3:
-        words = f"{share:.0%} of its outputs are on the flat part of {hidden[0].curve} at the start"
+        words = phrase(
+            "{part:.0%} of its outputs are on the flat part of {curve} at the start", part=share, curve=hidden[0].curve
+        )
         yield Sign(path, words, patient.likely, max(patient.gain(other), 0.5), inputs_of(patient, path, flat))
     elif stack < 0.05 or len(hidden) >= 4:
         gain = patient.gain(other)
         weak = patient.at_start is not None and patient.stuck and relative_blame(patient.at_start) < 0.05
         if gain > 0.2 or stack < 1e-3 or weak:
             most = STEEPEST.get(hidden[0].curve or "", 1.0)
-            words = (
-                f"{len(hidden)} layers of {hidden[0].curve}, each of which passes on at most {most:.2g} of the blame"
+            words = phrase(
+                "{n} layers of {curve}, each of which passes on at most {most:.2g} of the blame",
+                n=len(hidden),
+                curve=hidden[0].curve,
+                most=most,
             )
             yield Sign(hidden[0].path, words, patient.likely, max(gain, 0.6), inputs_of(patient, hidden[0].path, flat))
 
@@ -236,38 +252,49 @@ def inputs_of(patient: Patient, path: str, flat: dict[str, float]) -> dict[str, 
 
 SIGNAL_RULES: tuple[Rule, ...] = (
     Rule(
-        "HID_ACT_MISSING", "no curve between layers", "static", no_curve_between,
-        "(x W₁ + b₁) W₂ + b₂ = x (W₁ W₂) + …: layers without a curve between them are one linear layer.",
-        "Put a ReLU behind every hidden layer.", "by the formula", ("curves between",),
+        "HID_ACT_MISSING", phrase("no curve between layers"), "static", no_curve_between,
+        phrase("(x W₁ + b₁) W₂ + b₂ = x (W₁ W₂) + …: layers without a curve between them are one linear layer."),
+        phrase("Put a ReLU behind every hidden layer."),
+        phrase("by the formula"),
+        ("curves between",),
     ),
     Rule(
-        "HID_ACT_WRONG", "unsuitable hidden activation", "static", wrong_inside,
-        "exp has no bound on its slope, so signal and blame grow by a power tower; a hidden softmax ties its units.",
-        "Use relu or tanh in the hidden layers.", "Zhang and others 2021, AutoTrainer, section 3",
+        "HID_ACT_WRONG", phrase("unsuitable hidden activation"), "static", wrong_inside,
+        phrase("exp has no bound on its slope, so signal and blame grow by a power tower; a hidden softmax ties its "
+               "units."),
+        phrase("Use relu or tanh in the hidden layers."),
+        phrase("Zhang and others 2021, AutoTrainer, section 3"),
         ("relu inside", "tanh inside"),
     ),
     Rule(
-        "EXPLODE", "exploding signal", "probe", not_finite,
-        "Each layer multiplies signal and blame; factors above one compound until float32 ends at 3e38.",
-        "Lower the learning rate, clip the gradient, use bounded activations and a start that keeps the variance.",
-        "Pascanu, Mikolov and Bengio 2013", ("relu inside", "rate / 10", "fresh start", "standardise inputs"),
+        "EXPLODE", phrase("exploding signal"), "probe", not_finite,
+        phrase("Each layer multiplies signal and blame; factors above one compound until float32 ends at 3e38."),
+        phrase("Lower the learning rate, clip the gradient, use bounded activations and a start that keeps the "
+               "variance."),
+        phrase("Pascanu, Mikolov and Bengio 2013"),
+        ("relu inside", "rate / 10", "fresh start", "standardise inputs"),
     ),
     Rule(
-        "VANISH", "vanishing blame", "probe", vanishing,
-        "δ₀ = δ_L Π W f'(z): factors below one in every layer leave nothing for the first.",
-        "Use fewer layers, a ReLU or tanh with the initializer that suits it, Residual layers or normalization.",
-        "Glorot and Bengio 2010, section 4; He and others 2015", ("tanh inside", "relu inside", "fresh start"),
+        "VANISH", phrase("vanishing blame"), "probe", vanishing,
+        phrase("δ₀ = δ_L Π W f'(z): factors below one in every layer leave nothing for the first."),
+        phrase("Use fewer layers, a ReLU or tanh with the initializer that suits it, Residual layers or "
+               "normalization."),
+        phrase("Glorot and Bengio 2010, section 4; He and others 2015"),
+        ("tanh inside", "relu inside", "fresh start"),
     ),
     Rule(
-        "DEAD_RELU", "dead units", "probe", dead,
-        "Where z < 0 for every row, max(0, z) and its slope are 0: no blame comes through and the unit stays as it is.",
-        "Lower the learning rate, use leaky_relu or He initialization, scale the inputs.",
-        "Lu and others 2020, Dying ReLU and initialization", ("fresh start", "rate / 10", "tanh inside"),
+        "DEAD_RELU", phrase("dead units"), "probe", dead,
+        phrase("Where z < 0 for every row, max(0, z) and its slope are 0: no blame comes through and the unit stays "
+               "as it is."),
+        phrase("Lower the learning rate, use leaky_relu or He initialization, scale the inputs."),
+        phrase("Lu and others 2020, Dying ReLU and initialization"),
+        ("fresh start", "rate / 10", "tanh inside"),
     ),
     Rule(
-        "HID_ACT_SAT", "saturating hidden units", "probe", saturating,
-        "σ' ≤ 1/4 and tanh' → 0 away from 0: the blame shrinks in every such layer.",
-        "Scale the inputs, start with smaller weights (Glorot), or use a ReLU.",
-        "Glorot and Bengio 2010, section 3", ("tanh inside", "relu inside", "standardise inputs"),
+        "HID_ACT_SAT", phrase("saturating hidden units"), "probe", saturating,
+        phrase("σ' ≤ 1/4 and tanh' → 0 away from 0: the blame shrinks in every such layer."),
+        phrase("Scale the inputs, start with smaller weights (Glorot), or use a ReLU."),
+        phrase("Glorot and Bengio 2010, section 3"),
+        ("tanh inside", "relu inside", "standardise inputs"),
     ),
 )  # fmt: skip

@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..language import phrase
 from ._numbers import few
 from ._patient import Patient
-from ._rule import Rule, Sign, mismatch
+from ._rule import Rule, Sign, also, mismatch
 from ._signal_rules import LINEAR
 from ._structure import Part, Structure, structure
 
@@ -26,12 +27,19 @@ def tied_units(patient: Patient) -> Iterator[Sign]:
         if tied < 0.5:
             continue
         zero = not np.any(part.weight)
-        kind = "all 0" if zero else "equal"
         units = 0 if part.weight is None else part.weight.shape[1]
-        words = f"{tied:.0%} of its {units} units start with {kind} weights in and equal weights out"
+        words = phrase(
+            "{part:.0%} of its {units} units start with equal weights in and equal weights out", part=tied, units=units
+        )
+        if zero:
+            words = phrase(
+                "{part:.0%} of its {units} units start with all 0 weights in and equal weights out",
+                part=tied,
+                units=units,
+            )
         later = still_tied(patient, part.path)
         if later is not None:
-            words += f"; {later:.0%} are still equal after the training"
+            words = also(words, phrase("{part:.0%} are still equal after the training", part=later))
         sure = "certain" if later is None or later > 0.5 else "possible"
         numbers = {} if zero else {"weights": corner(part.weight)}
         yield Sign(part.path, words, sure, 1.0 if sure == "certain" else 0.2, numbers)
@@ -97,13 +105,14 @@ def off_the_law(patient: Patient) -> Iterator[Sign]:
         if 1e-3 < product < 1e3:
             return
     if not patient.sick:
-        yield mismatch(patient, path, f"its weights are {ratio:.2g} times the size that suits it")
+        yield mismatch(patient, path, phrase("its weights are {ratio:.2g} times the size that suits it", ratio=ratio))
         return
     gain = patient.gain("fresh start")
-    words = f"its weights are {ratio:.2g} times the size that keeps the signal's variance"
+    words = phrase("its weights are {ratio:.2g} times the size that keeps the signal's variance", ratio=ratio)
     numbers = {"ratios": [r for r, _ in worst], "paths": [p for _, p in worst]}
     if gain > 0.2:
-        yield Sign(path, f"{words}; a start by the law closes {gain:.0%} of the gap", patient.likely, gain, numbers)
+        words = also(words, phrase("a start by the law closes {gain:.0%} of the gap", gain=gain))
+        yield Sign(path, words, patient.likely, gain, numbers)
     else:
         extreme = ratio > 30 or ratio < 1 / 30 or float(np.prod([r for r, _ in worst])) < 1e-4
         yield Sign(path, words, patient.likely if extreme else "possible", 0.4 if extreme else 0.1, numbers)
@@ -131,10 +140,12 @@ def monotone_only(patient: Patient) -> Iterator[Sign]:
     if fall is None:
         return
     column, share = fall
-    name = patient.names[column] if column < len(patient.names) else f"column {column}"
-    words = (
-        f"all weights are ≥ 0, so the output rises with every input; the target falls along {name} in {share:.0%} "
-        "of the pairs of rows"
+    name = patient.names[column] if column < len(patient.names) else phrase("column {i}", i=column)
+    words = phrase(
+        "all weights are ≥ 0, so the output rises with every input; the target falls along {name} in {part:.0%} of the "
+        "pairs of rows",
+        name=name,
+        part=share,
     )
     numbers = {"along": few(patient.some[0][:, column]), "values": few(patient.some[1]), "name": name, "share": share}
     yield Sign(parts[0].path, words, "certain", 1.0, numbers)
@@ -164,21 +175,27 @@ def falling(patient: Patient) -> tuple[int, float] | None:
 
 START_RULES: tuple[Rule, ...] = (
     Rule(
-        "INIT_SYMMETRY", "tied units", "static", tied_units,
-        "Units with equal weights in and out get equal blame, hence equal steps: a layer of n of them is one unit.",
-        "Start with random weights (glorot_uniform, he_normal).",
-        "Rumelhart, Hinton and Williams 1986, symmetry breaking", ("fresh start",), stands=True,
+        "INIT_SYMMETRY", phrase("tied units"), "static", tied_units,
+        phrase("Units with equal weights in and out get equal blame, hence equal steps: a layer of n of them is one "
+               "unit."),
+        phrase("Start with random weights (glorot_uniform, he_normal)."),
+        phrase("Rumelhart, Hinton and Williams 1986, symmetry breaking"),
+        ("fresh start",), stands=True,
     ),
     Rule(
-        "INIT", "weights off the variance law", "static", off_the_law,
-        "Var(y) = n_in Var(W) Var(x): far from Var(W) = 2 / (n_in + n_out) signal and blame shrink or grow by layer.",
-        "Use the initializer that suits the activation: he_normal for relu, glorot_uniform for tanh and sigmoid.",
-        "Glorot and Bengio 2010, equation 16; He and others 2015", ("fresh start",),
+        "INIT", phrase("weights off the variance law"), "static", off_the_law,
+        phrase("Var(y) = n_in Var(W) Var(x): far from Var(W) = 2 / (n_in + n_out) signal and blame shrink or grow by "
+               "layer."),
+        phrase("Use the initializer that suits the activation: he_normal for relu, glorot_uniform for tanh and "
+               "sigmoid."),
+        phrase("Glorot and Bengio 2010, equation 16; He and others 2015"),
+        ("fresh start",),
     ),
     Rule(
-        "EXPRESSIBILITY_MONOTONE", "weights that only rise", "static", monotone_only,
-        "With weights ≥ 0 and rising curves f(x) ≤ f(x') wherever x ≤ x': no weights give a falling target.",
-        "Leave the constraint out, or turn the sign of that column.",
-        "by the theorem; Sill 1998, Monotonic networks", ("free weights",), stands=True,
+        "EXPRESSIBILITY_MONOTONE", phrase("weights that only rise"), "static", monotone_only,
+        phrase("With weights ≥ 0 and rising curves f(x) ≤ f(x') wherever x ≤ x': no weights give a falling target."),
+        phrase("Leave the constraint out, or turn the sign of that column."),
+        phrase("by the theorem; Sill 1998, Monotonic networks"),
+        ("free weights",), stands=True,
     ),
 )  # fmt: skip

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..language import Phrase, phrase
 from ..layers import Masking
 from ._rows import (
     SHOWN,
@@ -20,7 +22,7 @@ from ._rows import (
     some_rows,
     table,
 )
-from ._rule import Rule, Sign
+from ._rule import Rule, Sign, also
 from ._task import flat
 
 if TYPE_CHECKING:
@@ -49,10 +51,17 @@ def not_finite(patient: Patient) -> Iterator[Sign]:
             continue
         worst = np.argsort(-counts, kind="stable")[: max(1, int((counts > 0).sum()))]
         names = patient.names if where.endswith("x") else ()
-        columns = f", in {listed(names, worst)}" if bad.shape[1] > 1 else ""
-        words = f"{len(rows):,} of {len(bad):,} rows hold NaN or infinity, the first is row {rows[0]}{columns}"
+        known = {"rows": len(rows), "n": len(bad), "first": int(rows[0])}
+        words = phrase("{rows:,} of {n:,} rows hold NaN or infinity, the first is row {first}", **known)
+        if bad.shape[1] > 1:
+            words = phrase(
+                "{rows:,} of {n:,} rows hold NaN or infinity, the first is row {first}, in {columns}",
+                **known,
+                columns=listed(names, worst),
+            )
         parts = {column(names, at): counts[at] / len(bad) for at in worst[:SHOWN].tolist()}
-        numbers = {"rows": rows[:SHOWN], "columns": worst[:SHOWN], "parts": parts, "of": "Rows with NaN or infinity"}
+        of = phrase("Rows with NaN or infinity").key
+        numbers = {"rows": rows[:SHOWN], "columns": worst[:SHOWN], "parts": parts, "of": of}
         yield Sign(where, words, "certain", explains, numbers)
 
 
@@ -79,9 +88,15 @@ def constant_columns(patient: Patient) -> Iterator[Sign]:
         return
     same = np.flatnonzero((rows == rows[0]).all(0))
     if len(same) == rows.shape[1]:
-        yield Sign("x", "all rows are the same: no output can differ from row to row", "certain", 1.0)
+        words = phrase("all rows are the same: no output can differ from row to row")
+        yield Sign("x", words, "certain", 1.0)
     elif len(same):
-        words = f"{len(same):,} of {rows.shape[1]:,} columns have one value: {listed(patient.names, same)}"
+        words = phrase(
+            "{same:,} of {n:,} columns have one value: {columns}",
+            same=len(same),
+            n=rows.shape[1],
+            columns=listed(patient.names, same),
+        )
         sure = "possible" if rows.shape[1] <= WIDE else "harmless"
         yield Sign("x", words, sure, numbers={"columns": same[:SHOWN]})
 
@@ -100,8 +115,11 @@ def duplicate_columns(patient: Patient) -> Iterator[Sign]:
         if other != at and (rows[:, at] == rows[:, other]).all():
             pairs.append((other, at))
     if pairs:
-        shown = "; ".join(f"{column(patient.names, b)} is {column(patient.names, a)}" for a, b in pairs[:3])
-        words = f"{len(pairs):,} columns repeat another: {shown}"
+        shown = [
+            phrase("{column} is {other}", column=column(patient.names, b), other=column(patient.names, a))
+            for a, b in pairs[:3]
+        ]
+        words = phrase("{n:,} columns repeat another: {columns}", n=len(pairs), columns=reduce(also, shown))
         a, b = pairs[0]
         numbers = {"pairs": pairs[:SHOWN], **points(rows[:, a], rows[:, b], column(patient.names, a))}
         numbers["beside"] = column(patient.names, b)
@@ -121,16 +139,19 @@ def target_among_inputs(patient: Patient) -> Iterator[Sign]:
     if labels is not None:
         found = [at for at in range(rows.shape[1]) if renames(rows[part, at], labels[part])]
         found = [at for at in found if renames(rows[:, at], labels)]
-        how = "it has one value for each class, in all rows"
+        how = phrase("it has one value for each class, in all rows")
     elif one_column(y):
         target = flat(y).astype(np.float64)
         found = [at for at in range(rows.shape[1]) if follows(rows[part, at], target[part])]
-        how = f"half of the rows, read off the other half by that column alone, give R² above {1 - FOLLOWS}"
+        how = phrase(
+            "half of the rows, read off the other half by that column alone, give R² above {r2}", r2=1 - FOLLOWS
+        )
     else:
         return
     varied = int((rows[part] != rows[part[0]]).any(0).sum())
     if found and 2 * len(found) <= varied:
-        words = f"{listed(patient.names, np.array(found))} gives the target away: {how}"
+        named = listed(patient.names, np.array(found))
+        words = phrase("{columns} gives the target away: {how}", columns=named, how=how)
         target = y if labels is None else labels
         numbers = points(rows[:, found[0]], flat(target), column(patient.names, found[0]))
         yield Sign("x", words, "likely", numbers={"columns": found[:SHOWN], "beside": "target", **numbers})
@@ -168,7 +189,8 @@ def follows(values: np.ndarray, target: np.ndarray) -> bool:
 def same_arrays(patient: Patient) -> Iterator[Sign]:
     """Inputs that are the targets, as for an autoencoder."""
     if patient.has_rows and len(patient.x) > 1 and np.array_equal(table(patient.x), table(patient.y)):
-        yield Sign("x and y", f"the inputs are the targets in all {len(patient.x):,} rows", "possible")
+        words = phrase("the inputs are the targets in all {n:,} rows", n=len(patient.x))
+        yield Sign("x and y", words, "possible")
 
 
 def one_answer(patient: Patient) -> Iterator[Sign]:
@@ -177,12 +199,15 @@ def one_answer(patient: Patient) -> Iterator[Sign]:
         return
     y, n = table(patient.y), len(patient.y)
     if n == 1:
-        yield Sign("y", "there is one row to learn from", "possible")
+        yield Sign("y", phrase("there is one row to learn from"), "possible")
     elif (y == y[0]).all():
-        words = "class" if patient.task.classification else "value"
-        yield Sign("y", f"all {n:,} targets are the same {words}: any bias alone meets them", "certain", 1.0)
+        words = phrase("all {n:,} targets are the same value: any bias alone meets them", n=n)
+        if patient.task.classification:
+            words = phrase("all {n:,} targets are the same class: any bias alone meets them", n=n)
+        yield Sign("y", words, "certain", 1.0)
     elif patient.task.classes > n:
-        yield Sign("y", f"there are {n} rows for {patient.task.classes} classes", "likely", 0.0)
+        words = phrase("there are {n} rows for {classes} classes", n=n, classes=patient.task.classes)
+        yield Sign("y", words, "likely", 0.0)
 
 
 def mixed_one_hot(patient: Patient) -> Iterator[Sign]:
@@ -194,10 +219,17 @@ def mixed_one_hot(patient: Patient) -> Iterator[Sign]:
     if np.ndim(patient.y) != 2 or len(bad) > 0.2 * len(total):
         return
     none, more = int((total == 0).sum()), int((total > 1).sum())
-    words = f"{none:,} rows have no class and {more:,} several, of {len(total):,}; the first is row {bad[0]}"
+    words = phrase(
+        "{none:,} rows have no class and {several:,} several, of {n:,}; the first is row {first}",
+        none=none,
+        several=more,
+        n=len(total),
+        first=int(bad[0]),
+    )
     sure = "certain" if patient.criterion.exclusive else "possible"
-    parts = {"no class": none / len(total), "several": more / len(total)}
-    numbers = {"rows": bad[:SHOWN], "sums": total[bad[:SHOWN]], "parts": parts, "of": "Rows without one class"}
+    parts = {phrase("no class").key: none / len(total), phrase("several").key: more / len(total)}
+    of = phrase("Rows without one class").key
+    numbers = {"rows": bad[:SHOWN], "sums": total[bad[:SHOWN]], "parts": parts, "of": of}
     yield Sign("y", words, sure, numbers=numbers)
 
 
@@ -211,16 +243,28 @@ def labels_as_numbers(patient: Patient) -> Iterator[Sign]:
         return
     row, outputs = patient.criterion.row or "", patient.n_outputs
     if row.startswith("binary_cross_entropy"):
-        words = f"the loss is for 0 and 1, and the targets are the {classes} labels {kinds[0]:g} to {kinds[-1]:g}"
+        words = phrase(
+            "the loss is for 0 and 1, and the targets are the {n} labels {first:g} to {last:g}",
+            n=classes,
+            first=kinds[0],
+            last=kinds[-1],
+        )
         yield Sign("y", words, "certain", STRONG)
     elif outputs == classes and row in ("squared_error", "absolute_error", "huber"):
-        words = f"{row} compares each of {outputs} outputs with the label itself, {kinds[0]:g} to {kinds[-1]:g}"
+        words = phrase(
+            "{loss} compares each of {n} outputs with the label itself, {first:g} to {last:g}",
+            loss=row,
+            n=outputs,
+            first=kinds[0],
+            last=kinds[-1],
+        )
         yield Sign("y", words, "certain", STRONG)
 
 
 def no_validation(patient: Patient) -> Iterator[Sign]:
     if patient.has_rows and patient.validation is None:
-        yield Sign("validation", "no rows are held out: what is learned by heart looks learned", "harmless")
+        words = phrase("no rows are held out: what is learned by heart looks learned")
+        yield Sign("validation", words, "harmless")
 
 
 def imbalance(patient: Patient) -> Iterator[Sign]:
@@ -232,9 +276,14 @@ def imbalance(patient: Patient) -> Iterator[Sign]:
     share, most = counts.min() / len(labels), counts.max() / len(labels)
     if len(counts) < 2 or share * len(counts) >= RARE_HINT:
         return
-    words = (
-        f"the rarest of {len(counts)} classes has {counts.min():,} of {len(labels):,} rows ({share:.2%}), the most "
-        f"frequent {most:.1%}, which is the accuracy of always naming it"
+    words = phrase(
+        "the rarest of {classes} classes has {rarest:,} of {n:,} rows ({share:.2%}), the most frequent {most:.1%}, "
+        "which is the accuracy of always naming it",
+        classes=len(counts),
+        rarest=int(counts.min()),
+        n=len(labels),
+        share=share,
+        most=most,
     )
     weighted = patient.settings.class_weight is not None
     rare = share < RARE and most > 0.9
@@ -242,85 +291,77 @@ def imbalance(patient: Patient) -> Iterator[Sign]:
     yield Sign("y", words, sure, numbers={"counts": counts[:SHOWN]})
 
 
-def row(name: str, look: Any, mechanism: str, cure: str, source: str, *changes: str, code: str = "DATA",
+def row(name: Phrase, look: Any, mechanism: Phrase, cure: Phrase, source: Phrase, *changes: str, code: str = "DATA",
         stands: bool = False) -> Rule:  # fmt: skip
     return Rule(code, name, "data", look, mechanism, cure, source, changes, stands)
 
 
 TABLE_RULES: tuple[Rule, ...] = (
     row(
-        "not finite",
-        not_finite,
-        "NaN goes through every sum: one row makes the loss, and after one step every weight, NaN.",
-        "Leave out these rows, or fill them in; a column that is mostly empty is better left out.",
-        "IEEE 754; counted in all rows",
-        "drop rows",
+        phrase("not finite"), not_finite,
+        phrase("NaN goes through every sum: one row makes the loss, and after one step every weight, NaN."),
+        phrase("Leave out these rows, or fill them in; a column that is mostly empty is better left out."),
+        phrase("IEEE 754; counted in all rows"),
+        "drop rows", stands=True,
+    ),
+    row(
+        phrase("constant columns"), constant_columns,
+        phrase("A column with one value is a second bias, and tells no two rows apart."),
+        phrase("Leave these columns out, and look why they are the same."),
+        phrase("Compared in all rows"),
+    ),
+    row(
+        phrase("duplicate columns"), duplicate_columns,
+        phrase("Equal columns share one effect: the sum of their weights is learned, and none of them says what it "
+               "weighs."),
+        phrase("Keep one of them."),
+        phrase("Compared in all rows"),
+    ),
+    row(
+        phrase("target among the inputs"), target_among_inputs,
+        phrase("A column made from the target is all that is learned, and it is missing when the answer is asked for."),
+        phrase("Leave the column out, and all others that are known only after the target."),
+        phrase("Kaufman, Rosset and Perlich 2012, Leakage in data mining; measured on held-out rows"),
         stands=True,
     ),
     row(
-        "constant columns",
-        constant_columns,
-        "A column with one value is a second bias, and tells no two rows apart.",
-        "Leave these columns out, and look why they are the same.",
-        "Compared in all rows",
+        phrase("inputs are the targets"), same_arrays,
+        phrase("The network learns to copy: an autoencoder is meant to, anything else was given the wrong array."),
+        phrase("Look at which arrays were passed, where it is not an autoencoder."),
+        phrase("Compared in all rows"),
     ),
     row(
-        "duplicate columns",
-        duplicate_columns,
-        "Equal columns share one effect: the sum of their weights is learned, and none of them says what it weighs.",
-        "Keep one of them.",
-        "Compared in all rows",
+        phrase("one answer"), one_answer,
+        phrase("Targets that do not vary leave nothing to learn from the inputs."),
+        phrase("Look at how the targets were selected or coded."),
+        phrase("Counted in all rows"),
     ),
     row(
-        "target among the inputs",
-        target_among_inputs,
-        "A column made from the target is all that is learned, and it is missing when the answer is asked for.",
-        "Leave the column out, and all others that are known only after the target.",
-        "Kaufman, Rosset and Perlich 2012, Leakage in data mining; measured on held-out rows",
-        stands=True,
+        phrase("mixed one-hot rows"), mixed_one_hot,
+        phrase("Cross-entropy takes each row as shares of one whole: a row of zeros teaches nothing, two ones half "
+               "each."),
+        phrase("Give each row one class; for several at once, binary_cross_entropy."),
+        phrase("Row sums, in all rows"),
     ),
     row(
-        "inputs are the targets",
-        same_arrays,
-        "The network learns to copy: an autoencoder is meant to, anything else was given the wrong array.",
-        "Look at which arrays were passed, where it is not an autoencoder.",
-        "Compared in all rows",
-    ),
-    row(
-        "one answer",
-        one_answer,
-        "Targets that do not vary leave nothing to learn from the inputs.",
-        "Look at how the targets were selected or coded.",
-        "Counted in all rows",
-    ),
-    row(
-        "mixed one-hot rows",
-        mixed_one_hot,
-        "Cross-entropy takes each row as shares of one whole: a row of zeros teaches nothing, two ones half each.",
-        "Give each row one class; for several at once, binary_cross_entropy.",
-        "Row sums, in all rows",
-    ),
-    row(
-        "labels as numbers",
-        labels_as_numbers,
-        "A label is a name: taken as a number, class 2 is twice class 1, and lies beyond what the loss is for.",
-        "Use cross_entropy, which takes the labels, or make one column of 0 and 1 for each class.",
-        "Bridle 1990 for the softmax; values counted in all rows",
+        phrase("labels as numbers"), labels_as_numbers,
+        phrase("A label is a name: taken as a number, class 2 is twice class 1, and lies beyond what the loss is for."),
+        phrase("Use cross_entropy, which takes the labels, or make one column of 0 and 1 for each class."),
+        phrase("Bridle 1990 for the softmax; values counted in all rows"),
         "suited output",
     ),
     row(
-        "no validation",
-        no_validation,
-        "On the rows learned from, a network that generalizes and one that memorized look the same.",
-        "Hold some rows out: validation=0.2.",
-        "Stone 1974, Cross-validatory choice",
+        phrase("no validation"), no_validation,
+        phrase("On the rows learned from, a network that generalizes and one that memorized look the same."),
+        phrase("Hold some rows out: validation=0.2."),
+        phrase("Stone 1974, Cross-validatory choice"),
     ),
     row(
-        "class imbalance",
-        imbalance,
-        "Every row pulls alike: the first thing learned is to name the frequent class, and few rows pull away from it.",
-        'class_weight="balanced"; judge by recall of each class, not by accuracy.',
-        "He and Garcia 2009, Learning from imbalanced data; a tenth of an even share is a hint, 1 % likely",
+        phrase("class imbalance"), imbalance,
+        phrase("Every row pulls alike: the first thing learned is to name the frequent class, and few rows pull away "
+               "from it."),
+        phrase('class_weight="balanced"; judge by recall of each class, not by accuracy.'),
+        phrase("He and Garcia 2009, Learning from imbalanced data; a tenth of an even share is a hint, 1 % likely"),
         code="DATA_IMBALANCE",
     ),
-)
+)  # fmt: skip

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..language import phrase
 from ..train import OPTIMIZERS
-from ._measures import noise_scale, one_batch, sharpness, simple_scores
+from ._measures import LINEAR, MODELS, noise_scale, one_batch, sharpness, simple_scores
 from ._numbers import rates_of
 from ._patient import Patient
-from ._rule import Rule, Sign
+from ._rows import in_a_row
+from ._rule import Rule, Sign, also
 from ._structure import structure as structure
 
 USUAL = 20.0  # a rate this many times above or below the optimizer's own is out of its range
@@ -53,12 +55,24 @@ def rate_sign(patient: Patient, names: tuple[str, ...], *, low: bool) -> Iterato
     if gain < HELPS and not (broken and far):
         return
     rule = patient.settings.optimizer
-    words = f"{rate:.2g}, where {usual:.2g} is usual for {rule}: {said(name)} closes {gain:.0%} of the gap"
+    words = phrase(
+        "{rate:.2g}, where {usual:.2g} is usual for {optimizer}: {change} closes {gain:.0%} of the gap",
+        rate=rate,
+        usual=usual,
+        optimizer=rule,
+        change=said(name),
+        gain=gain,
+    )
     plain = is_plain(patient)
     if not low and plain and patient.at_start is not None and patient.at_start.finite:
         curved = sharpness(patient.net, patient.settings.loss, patient.some[0][:256], patient.some[1][:256])
         most = 2 / max(curved, 1e-9)
-        words += f"; the largest curvature at the start is {curved:.3g}, which takes steps of at most {most:.2g}"
+        more = phrase(
+            "the largest curvature at the start is {curvature:.3g}, which takes steps of at most {most:.2g}",
+            curvature=curved,
+            most=most,
+        )
+        words = also(words, more)
     odd = rate < usual / 3 or (rate <= 3 * usual and (few_steps(patient) or plain)) if low else rate > 3 * usual
     sure = "likely" if far or broken or (gain > 0.35 and patient.stuck and odd) else "possible"
     numbers = {"rate": rate, "usual": usual} | rates_of(patient)
@@ -69,9 +83,9 @@ def rate_sign(patient: Patient, names: tuple[str, ...], *, low: bool) -> Iterato
 
 def said(name: str) -> str:
     if name == "default rate":
-        return "the usual rate"
+        return phrase("the usual rate")
     times, sign = name.split(" ")[2], name.split(" ")[1]
-    return f"{times} times the rate" if sign == "×" else f"1/{times} of it"
+    return phrase("{n} times the rate", n=times) if sign == "×" else phrase("1/{n} of it", n=times)
 
 
 def too_few_steps(patient: Patient) -> Iterator[Sign]:
@@ -85,7 +99,12 @@ def too_few_steps(patient: Patient) -> Iterator[Sign]:
         gain = patient.gain(times=times)
     if gain < HELPS:
         return
-    words = f"{base.steps} steps in all; with {times} times as many {gain:.0%} of the gap closes"
+    words = phrase(
+        "{steps} steps in all; with {times} times as many {gain:.0%} of the gap closes",
+        steps=base.steps,
+        times=times,
+        gain=gain,
+    )
     hardly = patient.program.steps < VERY_FEW_STEPS
     sure = "likely" if few_steps(patient) and (patient.stuck or hardly) and patient.learns(times) else "possible"
     yield Sign("training", words, sure, 0.7 * gain, {"losses": base.losses.tolist()[:200]})
@@ -100,7 +119,7 @@ def unsuited_optimizer(patient: Patient) -> Iterator[Sign]:
         return
     gain = patient.share("adam at 0.01")
     if gain > 0.5 and gain > 1.5 * max(patient.gain(n) for n in ("rate × 10", "rate × 100", "rate / 10")):
-        words = f"with Adam at 0.01 the same steps close {gain:.0%} of the gap"
+        words = phrase("with Adam at 0.01 the same steps close {gain:.0%} of the gap", gain=gain)
         yield Sign("optimizer", words, patient.likely, 0.5 * gain)
 
 
@@ -109,15 +128,19 @@ def decay(patient: Patient) -> Iterator[Sign]:
     if not settings.weight_decay and not settings.l1:
         return
     if patient.sick and (gain := patient.gain("no decay")) > HELPS:
-        words = (
-            f"weight_decay={settings.weight_decay:.2g}, l1={settings.l1:.2g}: without it {gain:.0%} of the gap closes"
+        words = phrase(
+            "weight_decay={decay:.2g}, l1={l1:.2g}: without it {gain:.0%} of the gap closes",
+            decay=settings.weight_decay,
+            l1=settings.l1,
+            gain=gain,
         )
         yield Sign("weight decay", words, "likely", gain)
 
 
 def dropped(patient: Patient) -> Iterator[Sign]:
     if patient.sick and not patient.outright and (gain := patient.gain("no dropout")) > 0.5:
-        yield Sign("dropout", f"without dropout {gain:.0%} of the gap closes", patient.likely, 0.8 * gain)
+        words = phrase("without dropout {gain:.0%} of the gap closes", gain=gain)
+        yield Sign("dropout", words, patient.likely, 0.8 * gain)
 
 
 def too_narrow(patient: Patient) -> Iterator[Sign]:
@@ -130,11 +153,14 @@ def too_narrow(patient: Patient) -> Iterator[Sign]:
     if narrow > 8:
         return
     gain = patient.gain("wider")
-    words = f"its {narrow} unit{'s' * (narrow > 1)} are all that goes through"
+    words = phrase("its {n} units are all that goes through", n=narrow)
+    if narrow == 1:
+        words = phrase("its 1 unit are all that goes through")
     if gain > 0.4:
         other = max(patient.gain("rate × 10"), patient.gain("rate × 100"), patient.gain(times=5))
         sure = patient.likely if narrow <= 2 and gain > other + 0.2 else "possible"
-        yield Sign(path, f"{words}; with wider layers {gain:.0%} of the gap closes", sure, 0.6 * gain)
+        words = also(words, phrase("with wider layers {gain:.0%} of the gap closes", gain=gain))
+        yield Sign(path, words, sure, 0.6 * gain)
     elif narrow <= 1:
         yield Sign(path, words, "possible", 0.2)
 
@@ -146,7 +172,12 @@ def small_batch(patient: Patient) -> Iterator[Sign]:
     gain = patient.gain("batches of 32")
     if gain > 0.5:
         noise = noise_scale(patient.net, patient.settings.loss, patient.some[0][:256], patient.some[1][:256])
-        words = f"batches of {size}; a gradient of {noise:.0f} rows is half noise; with 32 {gain:.0%} of the gap closes"
+        words = phrase(
+            "batches of {size}; a gradient of {noise:.0f} rows is half noise; with 32 {gain:.0%} of the gap closes",
+            size=size,
+            noise=noise,
+            gain=gain,
+        )
         yield Sign("batch", words, "possible", gain, {"noise": noise})
 
 
@@ -157,8 +188,11 @@ def overfitted(patient: Patient) -> Iterator[Sign]:
         return
     best = int(np.argmin(held))
     if held[-1] > 1.2 * held[best] and min(held[-3:]) > 1.05 * held[best] and len(held) - best > 3:
-        words = (
-            f"the validation loss was lowest, {held[best]:.4g}, in epoch {best + 1} and is {held[-1]:.4g} at the end"
+        words = phrase(
+            "the validation loss was lowest, {low:.4g}, in epoch {epoch} and is {now:.4g} at the end",
+            low=held[best],
+            epoch=best + 1,
+            now=held[-1],
         )
         numbers = {"held": held[:200], "loss": [epoch.loss for epoch in patient.history][:200]}
         yield Sign("training", words, "likely", 0.5, numbers)
@@ -170,69 +204,95 @@ def unlearned(patient: Patient) -> Iterator[Sign]:
         return
     simple = simple_scores(patient.sample, patient.task)
     batch = patient.run(one_batch(patient.sample), max(patient.base.steps, 300))
-    told = [f"a plain network of two hidden layers reaches {patient.best:.3g}"]
-    told += [f"{name} {score:.3g}" for name, score in simple.items()]
-    words = f"{patient.task.words} {patient.reached:.3g}, where {', '.join(told)}"
+    told = [phrase("a plain network of two hidden layers reaches {score:.3g}", score=patient.best)]
+    told += [phrase("{model} {score:.3g}", model=MODELS[name], score=score) for name, score in simple.items()]
+    words = phrase(
+        "{metric} {score:.3g}, where {others}",
+        metric=phrase("accuracy") if patient.task.classification else "R²",
+        score=patient.reached,
+        others=in_a_row(told),
+    )
     if batch is not None:
-        words += f"; on one batch of 32 rows, over and over, it reaches {batch.score:.3g}"
-    below = patient.above(simple.get("a linear model")) - patient.reached
+        more = phrase("on one batch of 32 rows, over and over, it reaches {score:.3g}", score=batch.score)
+        words = also(words, more)
+    below = patient.above(simple.get(LINEAR)) - patient.reached
     sure = "likely" if below > 0.3 * (1 - patient.trivial) else "possible"
-    scores = {"reached": {"the training": patient.reached, "a plain network": patient.best} | simple}
+    own = {phrase("the training").key: patient.reached, phrase("a plain network").key: patient.best}
+    scores = {"reached": own | simple}
     yield Sign("training", words, sure, 0.1, scores)
 
 
 TRAINING_RULES: tuple[Rule, ...] = (
     Rule(
-        "LR_HIGH", "learning rate too high", "probe", rate_too_high,
-        "A step beyond 2 / (largest curvature) goes up the other side of the valley.",
-        "Lower the learning rate, or learning_rate='find'.", "LeCun and others 1998, section 4.5; Smith 2017",
+        "LR_HIGH", phrase("learning rate too high"), "probe", rate_too_high,
+        phrase("A step beyond 2 / (largest curvature) goes up the other side of the valley."),
+        phrase("Lower the learning rate, or learning_rate='find'."),
+        phrase("LeCun and others 1998, section 4.5; Smith 2017"),
         ("rate / 10", "rate / 100", "rate / 3", "default rate"),
     ),
     Rule(
-        "LR_LOW", "learning rate too low", "probe", rate_too_low,
-        "The way gone is rate × steps × slope: with a tiny rate the weights stay near their start.",
-        "Raise the learning rate, or learning_rate='find'.", "Smith 2017, section 3.3",
+        "LR_LOW", phrase("learning rate too low"), "probe", rate_too_low,
+        phrase("The way gone is rate × steps × slope: with a tiny rate the weights stay near their start."),
+        phrase("Raise the learning rate, or learning_rate='find'."),
+        phrase("Smith 2017, section 3.3"),
         ("rate × 10", "rate × 100", "rate × 3", "default rate"),
     ),
     Rule(
-        "EPOCHS_LOW", "too few updates", "probe", too_few_steps,
-        "The loss is still falling where the training ends.", "Train for more epochs, or with smaller batches.",
-        "by going on, measured", ("epochs × 5", "epochs × 25"),
+        "EPOCHS_LOW", phrase("too few updates"), "probe", too_few_steps,
+        phrase("The loss is still falling where the training ends."),
+        phrase("Train for more epochs, or with smaller batches."),
+        phrase("by going on, measured"),
+        ("epochs × 5", "epochs × 25"),
     ),
     Rule(
-        "OPT", "unsuitable optimizer", "probe", unsuited_optimizer,
-        "One rate for all weights is too small for some and too large for others; Adam divides by each one's own size.",
-        "Use adam.", "Kingma and Ba 2015", ("adam", "adam at 0.01"),
+        "OPT", phrase("unsuitable optimizer"), "probe", unsuited_optimizer,
+        phrase("One rate for all weights is too small for some and too large for others; Adam divides by each one's "
+               "own size."),
+        phrase("Use adam."),
+        phrase("Kingma and Ba 2015"),
+        ("adam", "adam at 0.01"),
     ),
     Rule(
-        "REG", "too much weight decay", "probe", decay,
-        "λ w pulls every weight to 0 in every step: where λ outweighs the blame, all that is left is the bias.",
-        "Lower weight_decay.", "by leaving it out, measured", ("no decay",),
+        "REG", phrase("too much weight decay"), "probe", decay,
+        phrase("λ w pulls every weight to 0 in every step: where λ outweighs the blame, all that is left is the bias."),
+        phrase("Lower weight_decay."),
+        phrase("by leaving it out, measured"),
+        ("no decay",),
     ),
     Rule(
-        "DROPOUT", "too much dropout", "probe", dropped,
-        "A unit kept with probability p adds noise of variance (1 − p) / p, which a narrow layer cannot average out.",
-        "Leave dropout out of narrow layers, or lower its rate.", "Srivastava and others 2014", ("no dropout",),
+        "DROPOUT", phrase("too much dropout"), "probe", dropped,
+        phrase("A unit kept with probability p adds noise of variance (1 − p) / p, which a narrow layer cannot "
+               "average out."),
+        phrase("Leave dropout out of narrow layers, or lower its rate."),
+        phrase("Srivastava and others 2014"),
+        ("no dropout",),
     ),
     Rule(
-        "CAPACITY", "too narrow", "probe", too_narrow,
-        "All that later layers know goes through the narrowest one.", "Use wider hidden layers.",
-        "by widening, measured", ("wider",),
+        "CAPACITY", phrase("too narrow"), "probe", too_narrow,
+        phrase("All that later layers know goes through the narrowest one."),
+        phrase("Use wider hidden layers."),
+        phrase("by widening, measured"),
+        ("wider",),
     ),
     Rule(
-        "BATCH", "very small batches", "probe", small_batch,
-        "The noise of a step falls with √rows.", "Use batches of 32 rows.", "Keskar and others 2017; measured",
+        "BATCH", phrase("very small batches"), "probe", small_batch,
+        phrase("The noise of a step falls with √rows."),
+        phrase("Use batches of 32 rows."),
+        phrase("Keskar and others 2017; measured"),
         ("batches of 32",),
     ),
     Rule(
-        "EPOCHS_HIGH", "overfitting", "probe", overfitted,
-        "The network goes on fitting what is particular to its training rows, and gets worse on others.",
-        "Use early_stop=5, dropout, weight_decay, or fewer units.", "Prechelt 1998, Early stopping, but when?",
+        "EPOCHS_HIGH", phrase("overfitting"), "probe", overfitted,
+        phrase("The network goes on fitting what is particular to its training rows, and gets worse on others."),
+        phrase("Use early_stop=5, dropout, weight_decay, or fewer units."),
+        phrase("Prechelt 1998, Early stopping, but when?"),
         (), stands=True,
     ),
     Rule(
-        "UNDERFIT", "less than a plain network learns", "probe", unlearned,
-        "What can be learned from these rows was not.", "Ask .prescribe() to try changes.",
-        "by a plain network, measured", ("suited output", "adam at 0.01", "standardise inputs"),
+        "UNDERFIT", phrase("less than a plain network learns"), "probe", unlearned,
+        phrase("What can be learned from these rows was not."),
+        phrase("Ask .prescribe() to try changes."),
+        phrase("by a plain network, measured"),
+        ("suited output", "adam at 0.01", "standardise inputs"),
     ),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import GeometryError
+from ..language import phrase
 from ..module import Layer
 from ..records import Record
 from ..train import Run
@@ -152,8 +153,12 @@ def residual(value: float, constant: float, contributions: np.ndarray) -> float:
     missed = abs(constant + contributions.sum() - value) / largest
     if not missed <= REFUSED:
         raise GeometryError(
-            f"The map gives {constant + contributions.sum():.9g}, the network itself {value:.9g}: its numbers are too "
-            "large or too small for float64, and no exact reason can be given."
+            phrase(
+                "The map gives {map:.9g}, the network itself {value:.9g}: its numbers are too large or too small for "
+                "float64, and no exact reason can be given.",
+                map=constant + contributions.sum(),
+                value=value,
+            )
         )
     return float(missed)
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import DataError, GeometryError, SettingError, unknown
+from ..language import phrase
 from ..module import Layer
 from ..train import Preprocess, Run, unit
 from ._network import Network, flat, input_shape, lowered
@@ -17,8 +18,8 @@ LINKS = {
     "softmax": "logit",
     "Softmax": "logit",
     "LogSoftmax": "logit",
-    "tanh": "value before tanh",
-    "exp": "logarithm",
+    "tanh": phrase("value before tanh"),
+    "exp": phrase("logarithm"),
 }
 
 
@@ -88,7 +89,7 @@ def of_network(net: Layer | Network, rows: Any, single: bool) -> Given:
     points = rows.reshape(1, -1) if single and rows.size == network.n_in else rows
     points = flat(network, points)
     names = tuple(input_name(network, i) for i in range(network.n_in))
-    outputs = tuple(f"output {k}" for k in range(network.n_out))
+    outputs = tuple(phrase("output {k}", k=k) for k in range(network.n_out))
     link = LINKS.get(network.set_aside, "")
     n = network.n_in
     plain = np.ones(network.n_out), np.zeros(network.n_out)
@@ -130,7 +131,7 @@ def outputs_of(run: Run, n: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarra
         names = (str(target.classes[1]) if len(target.classes) == 2 else target.name,)
     else:
         names = tuple(f"{target.name}[{k}]" for k in range(told))
-    names += tuple(f"the spread of {name}" for name in names[:spread])
+    names += tuple(phrase("the spread of {name}", name=name) for name in names[:spread])
     gain, shift = np.ones(n), np.zeros(n)
     if target.kind == "number":
         gain[:told], shift[:told] = target.scale, target.mean

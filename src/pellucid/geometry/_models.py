@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, GeometryError
+from ..language import phrase
 from ..module import Layer
 from ..records import Record
 from ..train import Run
@@ -85,8 +86,12 @@ def linear_models(net: Layer | Network | Run, rows: Any, output: Any = None) -> 
     width = (network.n_in + 1) * len(outputs)
     if len(firsts) * width > MOST:
         raise GeometryError(
-            f"The rows lie in {len(firsts):,} regions, and their maps would take {len(firsts) * width * 8 / 2**30:.1f} "
-            "GB: give one output=, or fewer rows."
+            phrase(
+                "The rows lie in {n:,} regions, and their maps would take {size:.1f} GB: give one output=, or fewer "
+                "rows.",
+                n=len(firsts),
+                size=len(firsts) * width * 8 / 2**30,
+            )
         )
     maps = [network.local(points[i], outputs) for i in firsts]
     table = np.array([np.append(one.weight, one.bias) for one in maps])
@@ -136,7 +141,10 @@ def model_of(found: Given, outputs: list[int], local: Any, regions: list[np.ndar
     missed = float((np.abs(said - found.network(points)[:, outputs]) / terms).max())
     if not missed <= REFUSED:
         raise GeometryError(
-            f"A map misses the network by {missed:.1e} of its terms: its numbers are too large for float64."
+            phrase(
+                "A map misses the network by {part:.1e} of its terms: its numbers are too large for float64.",
+                part=missed,
+            )
         )
     weight, bias = found.original(local.weight, local.bias, outputs)
     return LinearModel(rows, len(regions), weight, bias, missed)

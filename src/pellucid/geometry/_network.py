@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -9,9 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..affine import Add, Bend, Join, Lowering, Shape, Step, Value
+from ..affine import Add, Bend, Join, Lowering, Shape, Smooth, Step, Value
 from ..errors import GeometryError
-from ..layers import Activation, Dense, LogSoftmax, Sequential, Softmax
+from ..language import phrase
+from ..layers import Activation, Dense, LogSoftmax, Monotone, Sequential, Softmax
 from ..module import Layer, children, has_weights, walk
 
 SQUASHED = ("sigmoid", "tanh")  # rising curves through a middle: they move no boundary
@@ -42,7 +44,8 @@ class Hyperplanes(NamedTuple):
 class Network:
     """A piecewise-linear network from `shape`, one example's input, to `n_out` numbers, in float64.
 
-    `set_aside` names what stands behind and moves no boundary, such as a softmax.
+    `set_aside` names what stands behind and moves no boundary, such as a softmax. Where it was lowered for bounds, some
+    of its curves may be smooth; then it has no pieces, and no map of a region.
     """
 
     shape: Shape
@@ -61,6 +64,11 @@ class Network:
     @cached_property
     def bends(self) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if isinstance(step.operator, Bend))
+
+    @cached_property
+    def curves(self) -> tuple[Step, ...]:
+        """The steps that are not affine: bends and smooth curves."""
+        return tuple(step for step in self.steps if isinstance(step.operator, Bend | Smooth))
 
     @cached_property
     def kinks(self) -> int:
@@ -187,35 +195,37 @@ class Network:
         return f"{step.path or 'the network'}[{', '.join(map(str, place))}]"
 
 
-def lowered(net: Layer | Network, shape: Shape | None = None) -> Network:
+def lowered(net: Layer | Network, shape: Shape | None = None, *, curves: bool = False) -> Network:
     """The network as affine operators and bends.
 
-    `shape` is that of one example's input; it may be left out where the first layer with weights says it.
+    `shape` is that of one example's input; it may be left out where the first layer with weights says it. With `curves`
+    smooth curves may stand where bends do, a last sigmoid or tanh among them.
 
-    Raises: GeometryError where a layer is not piecewise linear, a weight is not a number, or the shape is not known.
+    Raises: GeometryError where a layer is not piecewise linear, a weight is not a number, or the shape is not known;
+        CertifyError where curves are allowed and a layer is none.
     """
     if isinstance(net, Network):
         return net
-    net, aside = without_link(net)
+    net, aside = without_link(net, () if curves else SQUASHED)
     shape = input_shape(net) if shape is None else tuple(shape)
-    at = Lowering(shape)
+    at = Lowering(shape, curves)
     output = net.lower(at, at.input)
     if not isinstance(output, Value):
         raise GeometryError(f"The network gives {len(output)} arrays: put Pick(0), or another, behind it.")
     return checked(Network(shape, tuple(at.steps), output, aside))
 
 
-def without_link(net: Layer) -> tuple[Layer, str]:
-    """The network without a last softmax or sigmoid, and the name of what was there."""
+def without_link(net: Layer, squashed: Sequence[str] = SQUASHED) -> tuple[Layer, str]:
+    """The network without a last softmax or squashing curve, and the name of what was there."""
     if not isinstance(net, Sequential) or not net.layers:
         return net, ""
     *body, last = net.layers
     if isinstance(last, Sequential):
-        inner, aside = without_link(last)
+        inner, aside = without_link(last, squashed)
         return (Sequential([*body, inner]), aside) if aside else (net, "")
     if isinstance(last, Softmax | LogSoftmax):
         return Sequential(body), type(last).__name__
-    if isinstance(last, Activation) and last.name in SQUASHED:
+    if isinstance(last, Activation) and last.name in squashed:
         return Sequential(body), last.name
     return net, ""
 
@@ -237,7 +247,7 @@ def stated_shape(net: Layer | Network) -> Shape | None:
         return net.shape
     for _, layer in walk(net):
         if not children(layer) and has_weights(layer):
-            return (layer.weight.shape[0],) if isinstance(layer, Dense) else None
+            return (layer.weight.shape[0],) if isinstance(layer, Dense | Monotone) else None
     return None
 
 
@@ -247,8 +257,9 @@ def checked(network: Network) -> Network:
         for array in vars(step.operator).values():
             numbers = getattr(array, "data", array) if hasattr(array, "indptr") else array
             if isinstance(numbers, np.ndarray) and numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
+                path = step.path or phrase("The network")
                 raise GeometryError(
-                    f"{step.path or 'The network'} holds a weight that is NaN or infinite: it has no regions."
+                    phrase("{path} holds a weight that is NaN or infinite: it has no regions.", path=path)
                 )
     return network
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..affine import Lowering, Step, Value, Windows
 from ..errors import GeometryError
+from ..language import phrase
 from ._network import Network
 
 
@@ -52,7 +53,8 @@ def plane_through(points: np.ndarray) -> Plane:
     across = across - (across @ first) * first
     apart = np.linalg.norm(across)
     if not length or not apart > 1e-9 * max(length, np.linalg.norm(other)):
-        raise GeometryError("The three points lie on a line, so there is no one plane through them: move one of them.")
+        words = phrase("The three points lie on a line, so there is no one plane through them: move one of them.")
+        raise GeometryError(words)
     beside = float(other @ first)
     turn = np.array([[1 / length, 0.0], [-beside / (length * apart), 1 / apart]])
     plane = Plane(a, np.stack([first, across / apart]), {}, np.stack([along, other]), turn)
@@ -64,11 +66,11 @@ def principal_plane(x: np.ndarray) -> Plane:
     """The plane through the mean of the rows along their two principal directions."""
     x = np.asarray(x, float).reshape(len(x), -1)
     if len(x) < 3:
-        raise GeometryError(f"Principal directions need at least three rows of data, got {len(x)}.")
+        raise GeometryError(phrase("Principal directions need at least three rows of data, got {n}.", n=len(x)))
     mean = x.mean(0)
     _, strength, directions = np.linalg.svd(x - mean, full_matrices=False)
     if len(strength) < 2 or not strength[1] > 1e-12 * max(strength[0], 1e-300):
-        raise GeometryError("The rows of data lie on a line: they have no second principal direction.")
+        raise GeometryError(phrase("The rows of data lie on a line: they have no second principal direction."))
     return Plane(mean, directions[:2], {})
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from ..language import phrase, translated
 
 if TYPE_CHECKING:
     from ._explain import Explanation
@@ -20,24 +23,31 @@ def sentences(found: Explanation) -> tuple[str, ...]:
 
 def subject(found: Explanation) -> str:
     """What the value is called."""
-    return f"the {found.link} of {found.output_name}" if found.link else found.output_name
+    if not found.link:
+        return translated(found.output_name)
+    return phrase("the {link} of {output}", link=found.link, output=found.output_name)
 
 
 def made_of(found: Explanation) -> str:
     terms = [part for part in found.parts if part.contribution][:STRONGEST]
     rest = found.contributions.sum() - sum(part.contribution for part in terms)
-    said = [f"{number(part.contribution)} from {given(found, part.name, part.value)}" for part in terms]
+    said = [phrase("{n} to begin with", n=number(found.constant))]
+    for part in terms:
+        name = given(found, part.name, part.value)
+        said.append(phrase("{n} from {name}", n=number(part.contribution), name=name))
     if np.count_nonzero(found.contributions) > len(terms):
-        said.append(f"{number(rest)} from {np.count_nonzero(found.contributions) - len(terms)} other inputs")
-    whole = listed([f"{number(found.constant)} to begin with", *said])
-    start = subject(found)
-    return f"{start[0].upper()}{start[1:]} is {number(found.value)}: {whole}."
+        others = np.count_nonzero(found.contributions) - len(terms)
+        said.append(phrase("{n} from {others} other inputs", n=number(rest), others=others))
+    whole = phrase(
+        "{subject} is {value}: {parts}.", subject=subject(found), value=number(found.value), parts=listed(said)
+    )
+    return f"{whole[0].upper()}{whole[1:]}"
 
 
 def given(found: Explanation, name: str, value: float) -> str:
     """An input with its value; a category is its own value."""
     there = found.categorical[found.names.index(name)]
-    return name if there else f"{name} = {number(value)}"
+    return translated(name) if there else f"{translated(name)} = {number(value)}"
 
 
 def moves(found: Explanation) -> str:
@@ -45,10 +55,17 @@ def moves(found: Explanation) -> str:
     movable = np.flatnonzero(~found.categorical & (found.weights != 0))
     order = movable[np.argsort(-np.abs(found.contributions[movable]), kind="stable")][:STRONGEST]
     if not len(order):
-        return f"Within this region no input moves {subject(found)}."
-    way = np.where(found.weights > 0, "rises", "falls")
-    said = [f"{way[i]} by {number(abs(float(found.weights[i])))} per unit of {found.names[i]}" for i in order]
-    return f"Within this region {subject(found)} {listed(said)}."
+        return phrase("Within this region no input moves {subject}.", subject=subject(found))
+    said = [change(float(found.weights[i]), found.names[i]) for i in order]
+    return phrase("Within this region {subject} {moves}.", subject=subject(found), moves=listed(said))
+
+
+def change(weight: float, name: str) -> str:
+    """By how much the value changes with one input."""
+    by = number(abs(weight))
+    if weight > 0:
+        return phrase("rises by {by} per unit of {name}", by=by, name=name)
+    return phrase("falls by {by} per unit of {name}", by=by, name=name)
 
 
 def ends(found: Explanation) -> str:
@@ -62,10 +79,12 @@ def ends(found: Explanation) -> str:
         if len(said) == NEAREST or not np.isfinite(room[i, side]):
             break
         if stop >= 0 and facets[stop].units:
-            said.append(
-                f"{found.names[i]} {('falls below', 'rises above')[side]} {number(float(found.ranges[i, side]))}"
-            )
-    return f"The answer changes its formula if {listed(said, 'or')}." if said else ""
+            name, end = found.names[i], number(float(found.ranges[i, side]))
+            above = phrase("{name} rises above {end}", name=name, end=end)
+            said.append(above if side else phrase("{name} falls below {end}", name=name, end=end))
+    if not said:
+        return ""
+    return phrase("The answer changes its formula if {ends}.", ends=listed(said, either=True))
 
 
 def choices(found: Explanation) -> list[str]:
@@ -75,23 +94,33 @@ def choices(found: Explanation) -> list[str]:
         if not column.others:
             continue
         most = max(column.others, key=lambda other: abs(other.output - found.value))
-        start = f"{column.name or column.column + ' is none that training had, and'} contributes"
-        formula = "" if most.same_region else ", by another formula"
-        said.append(
-            f"{start} {number(column.contribution)}; with {most.name} {subject(found)} would be "
-            f"{number(most.output)}{formula}."
-        )
+        n = number(column.contribution)
+        gives = phrase("{name} contributes {n}", name=column.name, n=n)
+        if not column.name:
+            gives = phrase("{column} is none that training had, and contributes {n}", column=column.column, n=n)
+        known = {"gives": gives, "other": most.name, "subject": subject(found), "value": number(most.output)}
+        if most.same_region:
+            said.append(phrase("{gives}; with {other} {subject} would be {value}.", **known))
+        else:
+            said.append(phrase("{gives}; with {other} {subject} would be {value}, by another formula.", **known))
     return said
 
 
-def listed(parts: list[str], word: str = "and") -> str:
-    """Parts as a list in a sentence.
+def listed(parts: Sequence[str], either: bool = False) -> str:
+    """Parts as a list in a sentence, with an "and" before the last, or an "or" where it is `either`.
 
     Example:
         >>> listed(["one", "two", "three"])
         'one, two and three'
     """
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}"
+    said, *others = parts
+    for part in others[:-1]:
+        said = phrase("{first}, {more}", first=said, more=part)
+    if not others:
+        return said
+    if either:
+        return phrase("{first} or {last}", first=said, last=others[-1])
+    return phrase("{first} and {last}", first=said, last=others[-1])
 
 
 def number(value: float) -> str:

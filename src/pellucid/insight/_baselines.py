@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..language import phrase
 from ..records import Record, unlisted
 from ..train import Data, Evaluation, Preprocess, lengths_of, metrics, true_names
 from ._judged import judged, learned
@@ -69,16 +70,25 @@ def baselines(data: Data) -> dict[str, Baseline]:
     if seen:
         middle, scale = x.mean(0), x.std(0) + 1e-9
         x, others = (x - middle) / scale, (others - middle) / scale
-    few = f"learned from {len(x):,} rows only" if data.n_rows is not None and len(x) < data.n_rows else ""
+    some = data.n_rows is not None and len(x) < data.n_rows
+    few = phrase("learned from {n:,} rows only", n=len(x)) if some else ""
     for name, model in models.items():
         if name == "logistic regression" and len(np.unique(numbers(data.preprocess, learn.y))) < 2:
             continue  # these rows hold one class only: there is no line to draw
         note = fitted(model, x, numbers(data.preprocess, learn.y), learn.weights)
         truth, prediction, score = answers(model, data.preprocess, others, block.y)
         if name.endswith("regression"):
-            note = ", ".join(said for said in (note, seen, few) if said)
+            note = together([said for said in (note, seen, few) if said])
         found[name] = Baseline(name, len(learn.x), metrics(truth, prediction, score, classes), note, prediction)
     return found
+
+
+def together(notes: list[str]) -> str:
+    """Notes one after the other."""
+    said = ""
+    for note in notes:
+        said = phrase("{first}, {more}", first=said, more=note) if said else note
+    return said
 
 
 def fitted(model: Any, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> str:
@@ -89,7 +99,7 @@ def fitted(model: Any, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None)
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(x, y, sample_weight=weights)
     steps = int(np.max(getattr(model, "n_iter_", 0)))
-    return f"stopped after {STEPS} steps, before it had converged" if steps >= STEPS else ""
+    return phrase("stopped after {n} steps, before it had converged", n=STEPS) if steps >= STEPS else ""
 
 
 def numbers(preprocess: Preprocess, y: np.ndarray) -> np.ndarray:
@@ -115,13 +125,14 @@ def linear_inputs(x: np.ndarray, preprocess: Preprocess) -> tuple[np.ndarray, st
     form = preprocess.form
     if form and form.name == "sequences":
         if form.tokens:
-            return token_counts(x, form.tokens), "shown how often each token occurs"
-        return sequence_numbers(x), "shown the mean, deviation, ends and range of each number"
+            return token_counts(x, form.tokens), phrase("shown how often each token occurs")
+        return sequence_numbers(x), phrase("shown the mean, deviation, ends and range of each number")
     if x.ndim == 4 and max(x.shape[1:3]) > 2 * PIXELS:
         high, wide = (np.linspace(0, n, min(n, PIXELS) + 1).astype(int)[:-1] for n in x.shape[1:3])
         area = np.diff([*high, x.shape[1]])[:, None, None] * np.diff([*wide, x.shape[2]])[:, None]
         x = np.add.reduceat(np.add.reduceat(x, high, 1), wide, 2) / area
-        return x.reshape(len(x), -1), f"shown the image as {len(high)} × {len(wide)} patches"
+        said = phrase("shown the image as {high} × {wide} patches", high=len(high), wide=len(wide))
+        return x.reshape(len(x), -1), said
     return x.reshape(len(x), -1), ""
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..language import phrase
 from ..records import Record
 from ..train import Evaluation
 
@@ -34,10 +35,10 @@ def calibration(evaluation: Evaluation, bins: int = 10) -> Calibration | None:
     if evaluation.score is None:
         return None
     if len(evaluation.classes) == 2:
-        of, stated = f"the probability of {evaluation.classes[1]}", evaluation.score[:, 1]
+        of, stated = phrase("the probability of {name}", name=str(evaluation.classes[1])), evaluation.score[:, 1]
         happened = evaluation.truth == evaluation.classes[1]
     else:
-        of, stated = "the probability of the answer", evaluation.score.max(1)
+        of, stated = phrase("the probability of the answer"), evaluation.score.max(1)
         happened = evaluation.truth == evaluation.prediction
     edges = np.linspace(0, 1, bins + 1)
     place = np.clip(np.searchsorted(edges, stated, side="right") - 1, 0, bins - 1)

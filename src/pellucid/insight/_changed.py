@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import SettingError
 from ..geometry import Explanation, Given, NearestFlip, Network, given, nearest_flip
+from ..language import key_of, phrase
 from ..module import Layer
 from ..records import Record
 from ..train import Run
@@ -73,7 +74,7 @@ def movable(found: Given) -> np.ndarray:
         return free
     fixed = {column.name for column in found.known.columns if column.kind in ("category", "boolean")}
     for i, (column, name) in enumerate(zip(found.known.input_columns, found.names, strict=True)):
-        free[i] = column not in fixed and not name.endswith(" is missing")
+        free[i] = column not in fixed and not key_of(name).endswith(" is missing")
     return free if free.any() else ~free
 
 
@@ -82,7 +83,9 @@ def answer_of(found: Given, number: int) -> str:
     classes = found.known.target.classes if found.known is not None else ()
     if len(classes) > number:
         return str(classes[number])
-    return found.outputs[number] if found.network.n_out > 1 else ("not above 0", "above 0")[number]
+    if found.network.n_out > 1:
+        return found.outputs[number]
+    return phrase("above 0") if number else phrase("not above 0")
 
 
 def told(found: NearestChange, order: np.ndarray) -> str:

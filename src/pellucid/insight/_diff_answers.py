@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import DataError
+from ..language import phrase
 from ..module import Layer
 from ..records import Record
 from ..train import Run, outputs, predicted, probabilities, true_names
@@ -73,7 +74,9 @@ def answered(net: Layer | Run, rows: Judged) -> Answered:
         truth = preprocess.names(y).reshape(len(y), -1) if known else None
         return Answered("value", np.asarray(names, float).reshape(len(x), -1), names, False, truth)
     score = probabilities(loss, p)
-    what, values = ("output", p.reshape(len(p), -1)) if score is None else ("probability", score)
+    what, values = (
+        (phrase("output").key, p.reshape(len(p), -1)) if score is None else (phrase("probability").key, score)
+    )
     return Answered(what, values, names, True, true_names(preprocess, y) if known else None)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import PellucidError
+from ..language import message_of, phrase
 from ..records import Record, unlisted
 from ..train import Run, Snapshot
 from ._piecewise import View, view
@@ -67,11 +68,13 @@ def growth(run: Run, seen: View | None, frames: int = FRAMES, regions: int = REG
     try:
         views = [view(replace(run, net=each.net), box=seen.complex.box, limit=regions) for each in chosen[:-1]]
     except PellucidError as problem:  # the numbers may have run away
-        return Growth(str(problem))
+        return Growth(message_of(problem))
     whole = [(each, found) for each, found in zip(chosen, (*views, seen), strict=False) if found.complex.complete]
     if len(whole) < 2:
         return Growth(
-            "There are too many regions to film them in a moment: `pellucid.report.film` does, of `run.snapshots`."
+            phrase(
+                "There are too many regions to film them in a moment: `pellucid.report.film` does, of `run.snapshots`."
+            )
         )
     metric = "accuracy" if run.preprocess.target.classes else "r2"
     known = {epoch.number: epoch.metrics.get(metric) for epoch in run.history}

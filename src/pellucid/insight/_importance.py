@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..backprop import backpropagate, summary
+from ..language import phrase
 from ..records import Record
 from ..train import Block, Preprocess, Run, metrics, outputs, true_names
 from ._judged import data_of, judged
@@ -118,7 +119,9 @@ def spans(shape: tuple[int, ...]) -> dict[str, list[int]]:
     if places.shape[1] > 1:
         return {f"x[:, {f}]": places[:, f].tolist() for f in range(places.shape[1])}
     steps = np.array_split(np.arange(shape[0]), min(shape[0], PATCHES))
-    return {f"steps {s[0]} to {s[-1]}": places[s].ravel().tolist() for s in steps}
+    return {
+        phrase("steps {first} to {last}", first=int(s[0]), last=int(s[-1])): places[s].ravel().tolist() for s in steps
+    }
 
 
 def is_image(preprocess: Preprocess) -> bool:
@@ -146,12 +149,14 @@ def patches(shape: tuple[int, ...]) -> dict[str, list[int]]:
 def chosen(run: Run, block: Block, groups: dict[str, list[int]]) -> tuple[dict[str, list[int]], str]:
     """At most 256 of the groups, with a note where there are more, or where they are patches."""
     if len(groups) <= MOST_GROUPS:
-        note = f"{len(groups)} patches of {run.preprocess.shape}" if is_image(run.preprocess) else ""
-        return groups, note
+        note = phrase("{n} patches of {shape}", n=len(groups), shape=run.preprocess.shape)
+        return groups, note if is_image(run.preprocess) else ""
     rows = block.take(slice(0, FEWEST_ROWS))
     dx = jax.jit(backpropagate, static_argnums=1)(run.net, run.settings.loss, rows.x, rows.y).dx
     size = np.nan_to_num(np.abs(np.asarray(dx) * rows.x)).reshape(len(rows.x), -1).mean(0)
     names = sorted(groups, key=lambda name: -float(size[groups[name]].sum()))[:MOST_GROUPS]
-    return {name: groups[name] for name in names}, (
-        f"the {MOST_GROUPS} of {len(groups):,} columns with the largest mean |x · dL/dx|; the others were not tried"
+    return {name: groups[name] for name in names}, phrase(
+        "the {shown} of {n:,} columns with the largest mean |x · dL/dx|; the others were not tried",
+        shown=MOST_GROUPS,
+        n=len(groups),
     )

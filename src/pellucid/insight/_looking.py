@@ -14,6 +14,7 @@ from jax import Array
 
 from ..backprop import Listener
 from ..errors import DataError, SettingError
+from ..language import phrase
 from ..layers import Sequences, values_of
 from ..module import Layer, map_layers
 from ..train import by_chunks, chunks, unit
@@ -71,7 +72,9 @@ def told(net: Layer, x: Any, paths: tuple[str, ...]) -> dict[str, tuple[Any, Any
 
     def tell(path: str, layer: Layer, x: Any, y: Any, saved: Any) -> None:
         if path in seen:
-            raise SettingError(f"Several nodes share {path}: ask the network's `unshared()`, where each has its own.")
+            raise SettingError(
+                phrase("Several nodes share {path}: ask the network's `unshared()`, where each has its own.", path=path)
+            )
         seen[path] = (x, y)
 
     map_layers(net, lambda path, layer: Listener(layer, partial(tell, path)) if path in paths else layer)(x)
@@ -184,8 +187,15 @@ def checked(z: np.ndarray, counts: np.ndarray, x: np.ndarray, numbers: np.ndarra
         return
     row = int(np.flatnonzero(bad)[0])
     if np.isfinite(x[row]).all():
-        raise DataError(f"{path} is not finite for row {numbers[row]}, whose inputs are: the network itself is broken.")
-    raise DataError(f"Row {numbers[row]} of the data holds NaN or an infinite number: leave it out, or fill it in.")
+        words = phrase(
+            "{path} is not finite for row {row}, whose inputs are: the network itself is broken.",
+            path=path,
+            row=numbers[row],
+        )
+        raise DataError(words)
+    raise DataError(
+        phrase("Row {row} of the data holds NaN or an infinite number: leave it out, or fill it in.", row=numbers[row])
+    )
 
 
 class Kept(NamedTuple):
@@ -251,7 +261,7 @@ def observed(subject: Subject, place: Place, indices: list[int]) -> Observed:
             found = look(subject.net, x, part.stop - part.start, np.array(indices), place.path, place.after)
             chunk(seen, subject, place, rows.take(part), found)
     if not seen.rows:
-        raise DataError("There are no rows to look at: the data is empty.")
+        raise DataError(phrase("There are no rows to look at: the data is empty."))
     return seen
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SettingError
+from ..language import key_of, phrase
 from ..module import Layer
 from ..records import Record, unlisted
 from ..train import Preprocess, Run
@@ -13,7 +14,18 @@ from ..train import unit as as_seen
 from ._looking import Kept, Observed, Tally, observed, slopes
 from ._places import pictured
 from ._subject import Subject, subject_of
-from ._unit import Place, effects, features_of, named_inputs, outgoing, place_of, unit_names, weights_of
+from ._unit import (
+    CUT_OFF,
+    GATE_WORDS,
+    Place,
+    effects,
+    features_of,
+    named_inputs,
+    outgoing,
+    place_of,
+    unit_names,
+    weights_of,
+)
 from ._worst import cells
 
 STRONGEST = 6  # terms that are named
@@ -140,7 +152,7 @@ class Neuron(Record):
     @property
     def useless(self) -> bool:
         """Whether its output is the same for every row."""
-        return self.margins.low == self.margins.high or (self.sides[0] == "on" and not self.margins.on)
+        return self.margins.low == self.margins.high or (self.activation in CUT_OFF and not self.margins.on)
 
 
 def neuron(net: Layer | Run, path: str, index: int, data: Any = None) -> Neuron:
@@ -235,7 +247,11 @@ def names_of(
         held = seen.shape if np.prod(seen.shape) == np.prod(of_one) else of_one
         names = tuple(f"x[{', '.join(map(str, tap))}]" for tap in np.ndindex(held))
     several = len(place.gates) > 1
-    return tuple(f"{name} at the {gate} gate" for gate in place.gates for name in names) if several else names
+    if not several:
+        return names
+    return tuple(
+        phrase("{name} at the {gate} gate", name=name, gate=GATE_WORDS[gate]) for gate in place.gates for name in names
+    )
 
 
 def strongest(
@@ -246,8 +262,9 @@ def strongest(
     columns = table.input_columns if table else names
     found = []
     for i in np.argsort(-pull, kind="stable")[:STRONGEST]:
-        number = kinds.get(columns[i], "number") in ("number", "date") and not names[i].endswith(" is missing")
-        words = f"per unit of {names[i]}" if number else f"where {names[i]}"
+        number = kinds.get(columns[i], "number") in ("number", "date") and not key_of(names[i]).endswith(" is missing")
+        name = names[i]
+        words = phrase("per unit of {name}", name=name) if number else phrase("where {name}", name=name)
         found.append(Term(names[i], float(weight[i]), float(pull[i]), words))
     return tuple(found)
 
@@ -259,28 +276,41 @@ def rule(side: str, terms: tuple[Term, ...], inputs: int, bias: float) -> str:
         >>> rule("on", (Term("age", 0.31, 1.0, "per unit of age"), Term("old", -2.0, 1.0, "where old")), 2, -4.2)
         'on where 0.31 · age − 2 · [old] > 4.2'
     """
-    parts = []
+    total = ""
     for term in terms:
-        parts += ["−" if term.weight < 0 else "+"]
-        name = term.name if term.unit.startswith("per") else f"[{term.name}]"
-        parts += [f"{abs(term.weight):.3g} · {name}"]
-    start = "−" if parts[0] == "−" else ""
-    more = f" + … {inputs - len(terms):,} more" if inputs > len(terms) else ""
-    return f"{side} where {start}{' '.join(parts[1:])}{more} > {0.0 - bias:.3g}".replace("> -", "> −")
+        here = key_of(term.unit).startswith("where")
+        name = phrase("[{name}]", name=term.name) if here else term.name
+        size, down = f"{abs(term.weight):.3g}", term.weight < 0
+        if not total:
+            total = phrase("{size} · {name}", size=f"−{size}" if down else size, name=name)
+        elif down:
+            total = phrase("{sum} − {size} · {name}", sum=total, size=size, name=name)
+        else:
+            total = phrase("{sum} + {size} · {name}", sum=total, size=size, name=name)
+    known = {"side": side, "sum": total, "end": f"{0.0 - bias:.3g}".replace("-", "−")}
+    if inputs > len(terms):
+        return phrase("{side} where {sum} + … {more:,} more > {end}", **known, more=inputs - len(terms))
+    return phrase("{side} where {sum} > {end}", **known)
 
 
 def state(place: Place, tally: Tally) -> str:
     """What is wrong with a unit, or at its limit, plainly; empty where nothing is."""
     name, flat = place.activation, tally.flat - tally.silent
-    if tally.silent == tally.n and place.sides[0] == "on":
-        return f"Never on: behind {name} its output is 0 for every row, and no blame reaches its weights."
+    if tally.silent == tally.n and name in CUT_OFF:
+        return phrase(
+            "Never on: behind {name} its output is 0 for every row, and no blame reaches its weights.", name=name
+        )
     if tally.low == tally.high:
-        return "The same for every row: it tells none from another."
-    if tally.on == tally.n and not tally.flat and place.sides[0] == "on":
-        return f"Always on: {name} never cuts it off on these rows, on which it is linear."
+        return phrase("The same for every row: it tells none from another.")
+    if tally.on == tally.n and not tally.flat and name in CUT_OFF:
+        return phrase("Always on: {name} never cuts it off on these rows, on which it is linear.", name=name)
     if flat > MOSTLY * tally.n:
-        part = f"{100 * flat / tally.n:.0f} % of its values lie on the flat part of {name}"
-        return f"Saturated: {part}, where hardly any blame comes through."
+        return phrase(
+            "Saturated: {part:.0f} % of its values lie on the flat part of {name}, where hardly any blame comes "
+            "through.",
+            part=100 * flat / tally.n,
+            name=name,
+        )
     return ""
 
 

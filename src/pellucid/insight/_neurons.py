@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError, SettingError
+from ..language import message_of, phrase
 from ..module import walk
 from ..records import Record
 from ..train import Run
@@ -37,7 +38,8 @@ def neurons(run: Run, most: int = 8) -> Neurons:
     subject, n = of_run(run, lambda: iter([rows])), len(rows.block.x)
     path = next((path for path, layer in walk(run.net) if weighs(layer)), None)
     if path is None:
-        return Neurons("", "", (), 0, n, rows.held_out, "No layer of this network has neurons of its own.")
+        note = phrase("No layer of this network has neurons of its own.")
+        return Neurons("", "", (), 0, n, rows.held_out, note)
     try:
         place = place_of(run.net, path)
         some = list(range(min(most, place.units)))
@@ -46,6 +48,6 @@ def neurons(run: Run, most: int = 8) -> Neurons:
         size = seen.y.deviation if size is None else size
         seen = observed(subject, place, [int(j) for j in np.argsort(-size, kind="stable")[:most]])
     except (DataError, SettingError) as problem:  # a network that broke off, or a layer that several nodes share
-        return Neurons(path, "", (), 0, n, rows.held_out, str(problem))
+        return Neurons(path, "", (), 0, n, rows.held_out, message_of(problem))
     units = tuple(unit(subject, place, seen, k, direction=False) for k in some)
     return Neurons(path, place.activation, units, place.units, n, rows.held_out)

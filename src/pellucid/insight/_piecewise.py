@@ -23,6 +23,7 @@ from ..geometry import (
     lowered,
     slice_of,
 )
+from ..language import message_of, phrase
 from ..module import Layer
 from ..records import Record, unlisted
 from ..train import Run, true_names
@@ -79,17 +80,21 @@ def piecewise(run: Run) -> Piecewise:
     try:
         network = lowered(run.net, rows.block.x.shape[1:])
     except GeometryError as problem:
-        return Piecewise(str(problem))
+        return Piecewise(message_of(problem))
     if network.kinks > KINKS:
         return Piecewise(
-            f"The network bends in {network.kinks:,} places, and its regions would take more than a moment: "
-            "`pellucid regions` draws a slice of them, and `pellucid explain` explains a row."
+            phrase(
+                "The network bends in {n:,} places, and its regions would take more than a moment: `pellucid regions` "
+                "draws a slice of them, and `pellucid explain` explains a row.",
+                n=network.kinks,
+            )
         )
     try:
         seen = quick_view(run)
     except PellucidError as problem:  # the rows may lie on a line, or hold padding
-        return Piecewise(str(problem))
-    note = "" if seen else "There are too many regions to draw them in a moment: `pellucid regions` does."
+        return Piecewise(message_of(problem))
+    many = phrase("There are too many regions to draw them in a moment: `pellucid regions` does.")
+    note = "" if seen else many
     raw = raw_rows(run, rows, ROWS)
     if raw is None:
         return Piecewise(note, seen)
@@ -97,7 +102,7 @@ def piecewise(run: Run) -> Piecewise:
         models = linear_models(run, raw)
         explanation = explained(run, raw[:1])
     except PellucidError as problem:  # its numbers may have run away
-        return Piecewise(str(problem), seen)
+        return Piecewise(message_of(problem), seen)
     return Piecewise(note, seen, models, int(rows.numbers[0]), explanation)
 
 
@@ -158,7 +163,7 @@ def view(
         pca = rows is None
     if pca:
         cut = slice_of(final(found), pca=known.x, box=box, **settings)
-        names = ("along the first principal direction", "along the second")
+        names = (phrase("along the first principal direction"), phrase("along the second"))
     else:
         places = places_of(known, rows or ())
         cut = slice_of(final(found), known.x[places], box=box, **settings)
@@ -182,7 +187,7 @@ def seen_rows(net: Layer | Network | Run, data: Any, every: bool) -> tuple[Given
         rows = judged(data_of(net))
         raw = raw_rows(net, rows, 1)
         if raw is None or not len(rows.block.x):
-            raise SettingError("There are no rows to look at.")
+            raise SettingError(phrase("There are no rows to look at."))
         found = given(net, raw, single=True)
         parts = [rows, learned(data_of(net))] if every and rows.held_out else [rows]
         known = [known_of(net, part) for part in parts]
@@ -281,9 +286,12 @@ def marked(cut: Complex, known: Known, places: Sequence[int]) -> tuple[Complex, 
     """The slice with its three points named by their rows, and the names of its axes."""
     assert cut.plane is not None
     rows = [int(known.numbers[i]) for i in places]
-    said = [f": {known.classes[i]}" if known.classes else "" for i in places]
-    places_on = dict(
-        zip((f"row {r}{s}" for r, s in zip(rows, said, strict=True)), cut.plane.marks.values(), strict=True)
+    said = [
+        phrase("row {row}: {name}", row=row, name=known.classes[i]) if known.classes else phrase("row {row}", row=row)
+        for row, i in zip(rows, places, strict=True)
+    ]
+    named = replace(cut, plane=replace(cut.plane, marks=dict(zip(said, cut.plane.marks.values(), strict=True))))
+    return named, (
+        phrase("from row {a} towards row {b}", a=rows[0], b=rows[1]),
+        phrase("at right angles, to row {c}", c=rows[2]),
     )
-    named = replace(cut, plane=replace(cut.plane, marks=places_on))
-    return named, (f"from row {rows[0]} towards row {rows[1]}", f"at right angles, to row {rows[2]}")

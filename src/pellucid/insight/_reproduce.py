@@ -54,6 +54,8 @@ def reproduction(run: Run, data: Data) -> Reproduction:
 
 
 def listed(value: Any) -> str:
+    if isinstance(value, dict):
+        value = [f"{name}={number:+d}" for name, number in value.items()]
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
@@ -63,7 +65,7 @@ def chosen(run: Run, data: Data) -> dict[str, Any]:
     found = {}
     if run.preprocess.shape is None and BUNDLED.get(str(source.get("path"))) != target:
         found["target"] = target
-    found |= {name: source[name] for name in ("task", "weights", "augment", "size") if source.get(name)}
+    found |= {name: source[name] for name in ("task", "weights", "augment", "monotone", "size") if source.get(name)}
     if source.get("validation", 0.2) != 0.2:
         apart = source["validation"] is None and data.validation is not None
         found["validation"] = Code("held_out") if apart else source["validation"] or 0
@@ -90,7 +92,7 @@ def changed(settings: Settings) -> dict[str, Any]:
 def network(run: Run) -> list[int] | Code:
     """The sizes of the hidden layers `pl.fit` makes this network from; `net` for one it was given."""
     net, hidden = run.net, run.source.get("hidden")
-    if run.preprocess.form is not None and hidden is not None:
+    if hidden is not None and (run.preprocess.form is not None or run.source.get("monotone")):
         return hidden
     if not isinstance(net, Sequential) or not all(isinstance(layer, Dense | Activation) for layer in net.layers):
         return Code("net")

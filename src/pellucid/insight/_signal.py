@@ -13,6 +13,7 @@ from jax import Array
 from ..backprop import Tap, backpropagate, places, tapped, traces
 from ..errors import DataError, unknown
 from ..initializers import INITIALIZERS, default_for, fans
+from ..language import phrase
 from ..layers import (
     Activation,
     ChannelDropout,
@@ -330,18 +331,30 @@ def course(rows: tuple[LayerSignal, ...], way: str) -> Course:
         slope([getattr(row, what + which) for row in rows[:-1]], way) for which in ("", "_predicted", "_law")
     )
     change = None if measured is None else measured ** len(rows)
-    values = [(row.path or "the network", getattr(row, what)) for row in (rows if way == "forward" else rows[::-1])]
+    values = [
+        (row.path or phrase("the network"), getattr(row, what)) for row in (rows if way == "forward" else rows[::-1])
+    ]
     lost = next(((path, value) for path, value in values if not 0 < value < math.inf), None)
     if lost:
-        verdict = f"is {'0' if lost[1] == 0 else 'not finite'} from {lost[0]} {'on' if way == 'forward' else 'back'}"
+        verdict = gone(*lost, way)
     elif measured is None or change is None:
-        verdict = "cannot be told from so few layers"
+        verdict = phrase("cannot be told from so few layers")
     elif 1 / HOLDS <= change <= HOLDS:
-        verdict = f"holds: ×{measured:.3g} per layer, ×{change:.2g} after {len(rows)} layers"
+        known = {"each": f"{measured:.3g}", "all": f"{change:.2g}", "n": len(rows)}
+        verdict = phrase("holds: ×{each} per layer, ×{all} after {n} layers", **known)
     else:
-        how = "fades" if change < 1 else "explodes"
-        verdict = f"{how}: ×{measured:.3g} per layer, ×{change:.0e} after {len(rows)} layers"
+        known = {"each": f"{measured:.3g}", "all": f"{change:.0e}", "n": len(rows)}
+        fades = phrase("fades: ×{each} per layer, ×{all} after {n} layers", **known)
+        verdict = fades if change < 1 else phrase("explodes: ×{each} per layer, ×{all} after {n} layers", **known)
     return Course(way, measured, guessed, lawful, change, verdict)
+
+
+def gone(path: str, value: float, way: str) -> str:
+    """Where a variance stops being a number above 0."""
+    size = "0" if value == 0 else phrase("not finite")
+    if way == "forward":
+        return phrase("is {size} from {path} on", size=size, path=path)
+    return phrase("is {size} from {path} back", size=size, path=path)
 
 
 def slope(values: list[float | None], way: str) -> float | None:

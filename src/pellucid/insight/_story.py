@@ -104,7 +104,7 @@ def story(run: Run, source: str | None = None, diagnosis: Diagnosis | None = Non
         calibration=calibration(held),
         worst=worst_rows(held, rows, strongest),
         summary=table,
-        checked=tuple(rule.name for rule in LIVE_RULES),
+        checked=tuple(rule.name.key for rule in LIVE_RULES),
         reproduction=reproduction(run, data),
         blame=blame(run.net, few.x, few.y, loss=criterion),
         diagnosis=diagnosis,

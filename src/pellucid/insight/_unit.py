@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..activations import curve
 from ..backprop import chains
 from ..errors import SettingError, unknown
+from ..language import phrase
 from ..layers import (
     GRU,
     LSTM,
@@ -22,18 +23,24 @@ from ..layers import (
     Flatten,
     Function,
     LogSoftmax,
+    Monotone,
     PlainDropout,
     Softmax,
 )
 from ..module import Layer, children, has_weights, parameters, walk
 
-SIDES = {"relu": ("on", "off"), "relu6": ("on", "off")}  # curves that are 0 wherever z ≤ 0
+CUT_OFF = ("relu", "relu6")  # curves that are 0 wherever z ≤ 0
+ON, OFF = phrase("on"), phrase("off")
 GATES: dict[type[Layer], tuple[str, ...]] = {
     RNN: ("step",),
     LSTM: ("input", "forget", "candidate", "output"),
     GRU: ("reset", "update", "new"),
 }
-WEIGHING = (Dense, Conv1d, Conv2d, Conv3d, *GATES)  # each output of these weighs the layer's input
+GATE_WORDS = {
+    "step": phrase("step"), "input": phrase("input"), "forget": phrase("forget"), "candidate": phrase("candidate"),
+    "output": phrase("output"), "reset": phrase("reset"), "update": phrase("update"), "new": phrase("new"),
+}  # fmt: skip
+WEIGHING = (Dense, Monotone, Conv1d, Conv2d, Conv3d, *GATES)  # each output of these weighs the layer's input
 
 
 class Place(NamedTuple):
@@ -63,7 +70,7 @@ class Place(NamedTuple):
     @property
     def sides(self) -> tuple[str, str]:
         """What to call z > 0 and z ≤ 0."""
-        return SIDES.get(self.activation, ("positive", "not positive"))
+        return (ON, OFF) if self.activation in CUT_OFF else (phrase("positive"), phrase("not positive"))
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -91,14 +98,14 @@ def weighs(layer: Layer) -> bool:
     return isinstance(layer, WEIGHING)
 
 
-def weights_of(layer: Layer) -> np.ndarray:
+def weights_of(layer: Any) -> np.ndarray:
     """The weights of a layer with units: (..., in, out); in / groups where it has groups."""
-    return np.asarray(parameters(layer)["weight"], float)
+    return np.asarray(layer.weight, float)
 
 
 def units_of(layer: Layer) -> int:
     own = parameters(layer)
-    return own["recurrent"].shape[0] if "recurrent" in own else own["weight"].shape[-1]
+    return own["recurrent"].shape[0] if "recurrent" in own else weights_of(layer).shape[-1]
 
 
 def place_of(net: Layer, path: str) -> Place:
@@ -198,8 +205,8 @@ def unit_names(layer: Layer, outputs: int) -> tuple[str, ...]:
     """What to call the outputs of a layer's weights: its units, and the gates of each."""
     n, gates = units_of(layer), GATES.get(type(layer), ())
     if len(gates) < 2:
-        return tuple(f"unit {j}" for j in range(outputs))
-    return tuple(f"{gates[j // n]} gate of unit {j % n}" for j in range(outputs))
+        return tuple(phrase("unit {j}", j=j) for j in range(outputs))
+    return tuple(phrase("{gate} gate of unit {j}", gate=GATE_WORDS[gates[j // n]], j=j % n) for j in range(outputs))
 
 
 def output_of(place: Place, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -219,9 +226,13 @@ def named_inputs(place: Place, shape: tuple[int, ...], first: int = 0) -> tuple[
 
     def feature(f: int) -> str:
         if not n or width % n:
-            return f"input {f}"
-        where = "" if width == n else f" at place {f // n}"
-        return f"unit {f % n} of {place.before}{where}"
+            return phrase("input {i}", i=f)
+        if width == n:
+            return phrase("unit {j} of {path}", j=f % n, path=place.before)
+        return phrase("unit {j} of {path} at place {at}", j=f % n, path=place.before, at=f // n)
 
-    taps = [*np.ndindex(shape)]
-    return tuple(feature(first + tap[-1]) + (f", tap {list(tap[:-1])}" if len(tap) > 1 else "") for tap in taps)
+    def named(tap: tuple[int, ...]) -> str:
+        name = feature(first + tap[-1])
+        return phrase("{name}, tap {tap}", name=name, tap=list(tap[:-1])) if len(tap) > 1 else name
+
+    return tuple(map(named, np.ndindex(shape)))

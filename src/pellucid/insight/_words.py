@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..language import phrase
 from ..train import Evaluation
 from ._baselines import Baseline, Verdict
 
@@ -15,17 +16,25 @@ if TYPE_CHECKING:
 
 def title_of(facts: Facts) -> str:
     """What is predicted from what."""
-    return f"{facts.target} from {given_to(facts)}"
+    return phrase("{target} from {given}", target=facts.target, given=given_to(facts))
 
 
 def given_to(facts: Facts) -> str:
     """What the network is given for each row."""
     if facts.shape and facts.kind == "image":
         high, wide, channels = facts.shape
-        return f"images of {high} × {wide} pixels" + (" in colour" if channels == 3 else "")
+        if channels == 3:
+            return phrase("images of {high} × {wide} pixels in colour", high=high, wide=wide)
+        return phrase("images of {high} × {wide} pixels", high=high, wide=wide)
     if facts.shape and facts.kind == "sequence":
-        return f"sequences of up to {counted(facts.shape[0], 'step')}"
-    return counted(facts.columns, facts.kind)
+        n = facts.shape[0]
+        return phrase("sequences of up to 1 step") if n == 1 else phrase("sequences of up to {n:,} steps", n=n)
+    n = facts.columns
+    if facts.kind == "column":
+        return phrase("1 column") if n == 1 else phrase("{n:,} columns", n=n)
+    if facts.kind == "image":
+        return phrase("1 image") if n == 1 else phrase("{n:,} images", n=n)
+    return phrase("1 input") if n == 1 else phrase("{n:,} inputs", n=n)
 
 
 def sentence(
@@ -36,37 +45,63 @@ def sentence(
     held_out: bool,
 ) -> str:
     """One or two sentences: what the network does, how well, and whether something simpler would do."""
-    where = "rows it had never seen" if held_out else "rows it learned from"
     simple, *linear = baselines.values()
-    given, own = f"Given {given_to(facts)}, the network", evaluation.metrics
+    own, guess = evaluation.metrics, simple.metrics
+    where = phrase("rows it had never seen") if held_out else phrase("rows it learned from")
+    known = {"given": given_to(facts), "target": facts.target, "where": where}
     if evaluation.task == "classification":
-        right, guess = (f"{100 * values['accuracy']:.1f} of 100" for values in (own, simple.metrics))
-        what = f"tells which of {len(evaluation.classes)} values {facts.target} has, and is right for {right} {where}"
-        first = f"{given} {what}; always giving the most frequent answer would be right for {guess}."
+        first = phrase(
+            "Given {given}, the network tells which of {n} values {target} has, and is right for {right:.1f} of 100 "
+            "{where}; always giving the most frequent answer would be right for {guess:.1f} of 100.",
+            **known,
+            n=len(evaluation.classes),
+            right=100 * own["accuracy"],
+            guess=100 * guess["accuracy"],
+        )
     else:
-        off, guess = (f"{values['mae']:.3g}" for values in (own, simple.metrics))
-        what = f"predicts {facts.target} and is off by {off} on average, on {where}"
-        first = f"{given} {what}; always giving the mean would be off by {guess}."
-    return f"{first} {against(verdicts[1], evaluation.n) if linear else ''}".strip()
+        first = phrase(
+            "Given {given}, the network predicts {target} and is off by {off:.3g} on average, on {where}; always "
+            "giving the mean would be off by {guess:.3g}.",
+            **known,
+            off=own["mae"],
+            guess=guess["mae"],
+        )
+    if not linear:
+        return first
+    return phrase("{first} {second}", first=first, second=against(verdicts[1], evaluation.n))
 
 
 def against(verdict: Verdict, n: int) -> str:
     """How it stands beside the linear model."""
     points = verdict.metric == "accuracy"
-    scale, unit, close = (100, " of 100 rows", 3.0) if points else (1, " in r²", 0.05)
+    scale, close = (100, 3.0) if points else (1, 0.05)
     gain, reach = abs(verdict.gain) * scale, max(-verdict.low, verdict.high) * scale
-    model, size = f"a {verdict.baseline}, a simpler model,", f"{gain:.{1 if points else 3}f}{unit}"
+    model = phrase("linear regression") if verdict.baseline == "linear regression" else phrase("logistic regression")
     if not np.isfinite(verdict.gain):
-        return f"It cannot be compared with {model} as its answers are not finite."
+        return phrase(
+            "It cannot be compared with a {model}, a simpler model, as its answers are not finite.", model=model
+        )
+    size = phrase("{gain:.1f} of 100 rows", gain=gain) if points else phrase("{gain:.3f} in r²", gain=gain)
     if verdict.answer == "better":
-        return f"It is better than {model} by {size}."
+        return phrase("It is better than a {model}, a simpler model, by {size}.", model=model, size=size)
     if verdict.answer == "worse":
-        return f"It is worse than {model} by {size}: use that one, or train longer."
+        return phrase(
+            "It is worse than a {model}, a simpler model, by {size}: use that one, or train longer.",
+            model=model,
+            size=size,
+        )
     if reach <= close:
-        return f"{model.capitalize()} does as well: the difference of {size} is within chance."
-    side = "ahead of" if verdict.gain > 0 else "behind"
-    return f"It is {size} {side} {model} but {n:,} rows are too few to tell that from chance."
-
-
-def counted(n: int, what: str) -> str:
-    return f"{n:,} {what}" + ("" if n == 1 else "s")
+        return phrase(
+            "A {model}, a simpler model, does as well: the difference of {size} is within chance.",
+            model=model,
+            size=size,
+        )
+    known = {"model": model, "size": size, "n": n}
+    if verdict.gain > 0:
+        return phrase(
+            "It is {size} ahead of a {model}, a simpler model, but {n:,} rows are too few to tell that from chance.",
+            **known,
+        )
+    return phrase(
+        "It is {size} behind a {model}, a simpler model, but {n:,} rows are too few to tell that from chance.", **known
+    )

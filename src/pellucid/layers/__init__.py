@@ -17,6 +17,7 @@ from ._gate import Gate, GatedLinear
 from ._graph import Graph
 from ._local import LocallyConnected1d, LocallyConnected2d
 from ._mlp import mlp
+from ._monotone import Monotone, monotone_mlp
 from ._networks import convnet, recurrent_net
 from ._norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from ._operator import Collect, Operator, Pick
@@ -65,6 +66,7 @@ __all__ = [
     "LogSoftmax",
     "Masking",
     "MaxPool",
+    "Monotone",
     "MultiHeadAttention",
     "Operator",
     "PReLU",
@@ -87,6 +89,7 @@ __all__ = [
     "counted",
     "fold_batchnorm",
     "mlp",
+    "monotone_mlp",
     "recurrent_net",
     "run",
     "share",

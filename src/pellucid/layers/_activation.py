@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ..activations import curve
+from ..activations import SELU_ALPHA, SELU_SCALE, curve
 from ..affine import Lowering, Value, as_float
 from ..errors import unknown
+from ..language import phrase
 from ..module import Layer, static
 from ..shapes import expect
 
@@ -46,10 +47,14 @@ class Activation(Layer):
         return curve(self.name).derivative(*saved, **dict(self.settings)) * dy, self
 
     def lower(self, at: Lowering, x: Value) -> Value:
-        row = curve(self.name)
-        if row.pieces is None:
-            raise at.refuse(self, f" with {self.name}")
-        return at.bend(x, row.kinks, row.pieces(**dict(self.settings))) if row.kinks else x
+        row, settings = curve(self.name), dict(self.settings)
+        if row.pieces is not None:
+            return at.bend(x, row.kinks, row.pieces(**settings)) if row.kinks else x
+        if not at.curves:
+            raise at.refuse(self, phrase(" with {name}", name=self.name))
+        if self.name == "selu":
+            return at.smooth(x, "elu", SELU_ALPHA, SELU_SCALE)
+        return at.smooth(x, self.name, settings.get("alpha", 1.0))
 
 
 class PReLU(Layer):

@@ -91,8 +91,8 @@ class BatchNorm(Layer):
     def lower(self, at: Lowering, x: Value) -> Value:
         scale = 1 / np.sqrt(as_float(self.variance) + self.epsilon)
         scale = scale if self.weight is None else scale * as_float(self.weight)
-        shift = -as_float(self.mean) * scale
-        return at.scale(x, scale, shift if self.bias is None else shift + as_float(self.bias))
+        mean, bias = as_float(self.mean) * scale, 0.0 if self.bias is None else as_float(self.bias)
+        return at.scale(x, scale, bias - mean, abs(mean) + abs(bias))
 
 
 class LayerNorm(Layer):

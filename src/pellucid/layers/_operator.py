@@ -12,6 +12,7 @@ from jax import Array
 
 from ..affine import Lowering, Value
 from ..errors import SettingError, ShapeError
+from ..language import phrase
 from ..module import Layer, replaced, running, static
 from ..operators import OPERATORS, Operation, apply, bound, freeze, lowered, thaw
 
@@ -105,7 +106,7 @@ class Operator(Layer):
             inputs[i] = part
         y = lowered(at, Operation(self.kind, tuple(inputs), self.words, self.opset, self.outputs))
         if y is None:
-            raise at.refuse(self, f", or mixes examples: it is {self.kind}")
+            raise at.refuse(self, phrase(", or mixes examples: it is {kind}", kind=self.kind))
         return y
 
     @property

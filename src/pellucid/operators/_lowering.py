@@ -14,6 +14,7 @@ import numpy as np
 
 from ..affine import Lowering, Value
 from ..errors import InteropError
+from ._activation import SELU_ALPHA, SELU_GAMMA
 from ._shape import listed
 from ._table import OPERATORS
 from ._types import type_of
@@ -118,7 +119,11 @@ def number_by_number(at: Lowering, operation: Operation) -> Any:
         return None
     numbers = np.broadcast_to(np.arange(prod(x.shape)).reshape(1, *x.shape), shift.shape).reshape(-1)
     matrix = csr_array((slope.reshape(-1), (np.arange(len(numbers)), numbers)), shape=(len(numbers), prod(x.shape)))
-    return at.sparse(x, matrix, shift.reshape(-1), shift.shape[1:])
+    size = None
+    if operation.kind == "BatchNormalization":  # bias − mean · slope, which may cancel
+        bias = abs(exact(operation.inputs[2])).reshape(-1, *(1,) * (shift.ndim - 2))
+        size = (abs(shift) + 2 * bias).reshape(-1)
+    return at.sparse(x, matrix, shift.reshape(-1), shift.shape[1:], size)
 
 
 def added(at: Lowering, operation: Operation) -> Any:
@@ -162,6 +167,37 @@ def hard_sigmoid(at: Lowering, operation: Operation) -> Any:
     if a <= 0:
         return None
     return bent([-b / a, (1 - b) / a], [(0.0, 0.0), (a, b), (0.0, 1.0)])(at, operation.inputs[0])
+
+
+def curved(kind: str, a: str = "", usual: float = 1.0, b: str = "") -> Rule:
+    """A smooth curve, where those are allowed; a and b are attributes."""
+
+    def rule(at: Lowering, operation: Operation) -> Any:
+        words = operation.attributes
+        if not at.curves:
+            return None
+        return at.smooth(operation.inputs[0], kind, words.get(a, usual), words.get(b, SELU_GAMMA if b else 1.0))
+
+    return rule
+
+
+def gelu(at: Lowering, operation: Operation) -> Any:
+    tanh = operation.attributes.get("approximate", "none") == "tanh"
+    return curved("gelu_tanh" if tanh else "gelu")(at, operation)
+
+
+def stretched(kind: str, power: int) -> Rule:
+    """`f(s x) / s`, for a curve f whose α only stretches it, `s = α^power`."""
+
+    def rule(at: Lowering, operation: Operation) -> Any:
+        alpha, x = operation.attributes.get("alpha", 1.0), operation.inputs[0]
+        if not at.curves or not alpha > 0:
+            return None
+        n, s = x.shape[-1], alpha**power
+        inner = at.scale(x, np.full(n, s), np.zeros(n))
+        return at.scale(at.smooth(inner, kind), np.full(n, 1 / s), np.zeros(n))
+
+    return rule
 
 
 def clipped(at: Lowering, operation: Operation) -> Any:
@@ -271,10 +307,16 @@ LOWERINGS: dict[str, Rule] = {
     **dict.fromkeys(("Add", "Mean", "Sub", "Sum"), added),
     **dict.fromkeys(("Resize", "Upsample"), resized),
     **dict.fromkeys(("Cast", "Dropout"), same),
+    **{kind: curved(kind.lower()) for kind in ("Mish", "Sigmoid", "Softplus", "Softsign", "Tanh")},
     "Abs": lambda at, operation: bent([0.0], [(-1.0, 0.0), (1.0, 0.0)])(at, operation.inputs[0]),
+    "Celu": stretched("elu", -1),
     "Clip": clipped,
+    "Elu": curved("elu", "alpha"),
+    "Exp": curved("exponential"),
+    "Gelu": gelu,
     "GlobalMaxPool": global_max,
     "HardSigmoid": hard_sigmoid,
+    "HardSwish": curved("hard_swish"),
     "LeakyRelu": leaky,
     "Max": largest,
     "MaxPool": max_pool,
@@ -282,6 +324,8 @@ LOWERINGS: dict[str, Rule] = {
     "PRelu": own_slope,
     "ReduceMax": reduce_max,
     "Relu": lambda at, operation: RELU(at, operation.inputs[0]),
+    "Selu": curved("elu", "alpha", SELU_ALPHA, "gamma"),
+    "Swish": stretched("silu", 1),
     "Where": where,
 }
 

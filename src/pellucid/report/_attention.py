@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..insight import Attention
+from ..language import phrase
 from ._colours import MUTED
 from ._panels import chosen, grid, shaded
 from .words import number
@@ -26,10 +27,12 @@ def heads(record: Attention, layer: str | None = None, row: int = 0) -> Figure:
     figure, panels = grid(n, columns, (1.1 + 4 / columns) * 0.8, 0.7, sharex=True, sharey=True)
     for h, axes in enumerate(panels):
         spread, apart = np.exp(found.entropy[h]), found.distance[h]
-        said = f"head {h}: looks at about {number(spread, 3)} steps, {number(apart, 3)} away on average"
-        shaded(axes, shown[h] / max(float(shown[h].max()), 1e-30), f"head {h}", said)
+        said = phrase(
+            "head {h}: looks at about {n} steps, {far} away on average", h=h, n=number(spread, 3), far=number(apart, 3)
+        )
+        shaded(axes, shown[h] / max(float(shown[h].max()), 1e-30), phrase("head {h}", h=h), said)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(4, integer=True))
-    figure.supxlabel("step that is looked at, the fuller the blue, the more", size=9, color=MUTED)
-    figure.supylabel("step that looks", size=9, color=MUTED)
+    figure.supxlabel(phrase("step that is looked at, the fuller the blue, the more"), size=9, color=MUTED)
+    figure.supylabel(phrase("step that looks"), size=9, color=MUTED)
     return figure

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..errors import SettingError
 from ..geometry import Boundary, Complex
+from ..language import phrase
 from ._answers import rgb
 from ._colours import INK, MANY, PAPER
 from ._faces import (
@@ -104,10 +105,11 @@ def slope(
     figure, axes, key = canvas(record, True, 0.2)
     painted(axes, record.box, by_direction(found, most)[faces])
     edges(axes, record)
-    of = f"of {called(outputs, output or 0, record.flat.n_out)}" if output is not None or record.flat.n_out == 1 else (
-        "of the margin"
-    )  # fmt: skip
-    finish(axes, record, names, outputs, marks, tell, f"Slope {of} in {counted(record)} regions")
+    title = phrase("Slope of the margin in {n} regions", n=counted(record))
+    if output is not None or record.flat.n_out == 1:
+        of = called(outputs, output or 0, record.flat.n_out)
+        title = phrase("Slope of {output} in {n} regions", output=of, n=counted(record))
+    finish(axes, record, names, outputs, marks, tell, title)
     wheel(key, most)
     return figure
 
@@ -125,7 +127,7 @@ def pattern(
     figure, axes, _ = canvas(record, False)
     painted(axes, record.box, colours[told_apart(record)][faces])
     edges(axes, record, INK if record.count < 3000 else None)
-    finish(axes, record, names, outputs, marks, tell, f"{counted(record)} regions")
+    finish(axes, record, names, outputs, marks, tell, phrase("{n} regions", n=counted(record)))
     return figure
 
 
@@ -146,10 +148,10 @@ def layer(
         colour = MANY[i % len(MANY)]
         width = (1.7 - 0.9 * i / max(len(groups) - 1, 1)) * thin
         add(axes, path_of_edges(record.xy, lines_of(record, mine)), colour, width, 0.95, mine.sum() > MOST_VECTORS)
-        keys[f"{path or 'the network'}: {count:,} regions behind it"] = colour
+        keys[phrase("{path}: {n:,} regions behind it", path=path or phrase("the network"), n=count)] = colour
     if record.complete and level is not None:
         strong(axes, record.boundary(level).lines)
-    finish(axes, record, names, outputs, marks, tell, f"What bends where: {counted(record)} regions")
+    finish(axes, record, names, outputs, marks, tell, phrase("What bends where: {n} regions", n=counted(record)))
     legend(figure, dict(reversed(keys.items())))
     return figure
 
@@ -167,10 +169,14 @@ def boundary(record: Boundary, names: Sequence[str] = (), outputs: Sequence[str]
     strong(axes, record.lines)
     tell_pieces(axes, record)
     axes.set(xlim=(x0, x1), ylim=(y0, y1))
-    pieces = f"{record.count:,} piece{'s' * (record.count != 1)}"
-    dress(axes, f"The boundary: {pieces}, length {number(record.length, 3)}", *two(names, None), grid="")
+    length = number(record.length, 3)
+    title = phrase("The boundary: {n:,} pieces, length {length}", n=record.count, length=length)
+    if record.count == 1:
+        title = phrase("The boundary: 1 piece, length {length}", length=length)
+    dress(axes, title, *two(names, None), grid="")
     framed(axes)
-    named = [called(outputs, i, len(outputs) or 99) if len(outputs) > 1 or several else ("below", "above")[i]
+    named = [called(outputs, i, len(outputs) or 99) if len(outputs) > 1 or several
+             else (phrase("below"), phrase("above"))[i]
              for i in range(int(record.answers.max(initial=0)) + 1)]  # fmt: skip
     legend(figure, {named[a]: colours[a % len(colours)] for a in np.unique(record.answers)}, 0.35)
     return figure
@@ -183,12 +189,16 @@ def tell_pieces(axes: Axes, record: Boundary) -> None:
         return
     drawn = PathCollection([path_of([line]) for line in lines], facecolor=(0, 0, 0, 0), edgecolor=(0, 0, 0, 0))
     drawn.set_linewidth(7)
-    tips(drawn, [
-        f"a {'closed line' if (line[0] == line[-1]).all() else 'line'} of {len(line) - 1:,} straight pieces, "
-        f"length {number(float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum()), 3)}"
-        for line in lines
-    ])  # fmt: skip
+    tips(drawn, [told(line) for line in lines])
     axes.add_collection(drawn, autolim=False)
+
+
+def told(line: np.ndarray) -> str:
+    """How long a line of the boundary is."""
+    known = {"n": len(line) - 1, "length": number(float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum()), 3)}
+    if (line[0] == line[-1]).all():
+        return phrase("a closed line of {n:,} straight pieces, length {length}", **known)
+    return phrase("a line of {n:,} straight pieces, length {length}", **known)
 
 
 # What they share.
@@ -293,7 +303,7 @@ def finish(
         axes.add_collection(faces, autolim=False)
     else:
         whole = Rectangle((x0, y0), x1 - x0, y1 - y0, facecolor=(0, 0, 0, 0))
-        tips(whole, [f"{record.count:,} regions, {len(record.edges):,} edges"])
+        tips(whole, [phrase("{n:,} regions, {edges:,} edges", n=record.count, edges=len(record.edges))])
         axes.add_patch(whole)
     named(axes, record, (record.plane.marks if record.plane else {}) if marks is None else marks)
     axes.set(xlim=(x0, x1), ylim=(y0, y1))
@@ -339,8 +349,8 @@ def two(names: Sequence[str], record: Complex | None) -> tuple[str, str]:
         return "x₁", "x₂"
     if len(record.plane.marks) == 3:
         first, second, _ = record.plane.marks
-        return f"distance from {first} towards {second}", "distance across"
-    return "along the first direction", "along the second"
+        return phrase("distance from {first} towards {second}", first=first, second=second), phrase("distance across")
+    return phrase("along the first direction"), phrase("along the second")
 
 
 def short(names: Sequence[str], record: Complex) -> tuple[str, str]:
@@ -351,12 +361,13 @@ def short(names: Sequence[str], record: Complex) -> tuple[str, str]:
 
 
 def default_title(record: Complex, outputs: Sequence[str]) -> str:
-    by = f" by {called(outputs, 0, 1)}" if record.flat.n_out == 1 else ""
-    return f"{counted(record)} regions{by}"
+    if record.flat.n_out == 1:
+        return phrase("{n} regions by {output}", n=counted(record), output=called(outputs, 0, 1))
+    return phrase("{n} regions", n=counted(record))
 
 
 def counted(record: Complex) -> str:
-    return f"{record.count:,}" if record.complete else f"The first {record.count:,}"
+    return f"{record.count:,}" if record.complete else phrase("The first {n:,}", n=record.count)
 
 
 def quantile(values: np.ndarray, weights: np.ndarray, part: float) -> float:

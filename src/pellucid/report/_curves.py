@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from ..language import phrase
 from ..train import RangeTest, Run, smoothed
 from ._colours import BLUE, GREEN, MUTED, ORANGE
-from ._style import dress, new, tips
-from .words import METRICS, metric, number
+from ._style import dress, new, percents, tips
+from .words import loss_name, measure, metric, number, sentence_case
 
 FEW = 60  # points that are drawn as dots
 MOST_POINTS = 400  # points that say their values
@@ -26,21 +27,29 @@ def learning(run: Run) -> Figure:
     figure, panels = stacked(1 + bool(name))
     top = panels[0]
     epochs = [e.number for e in history]
-    curve(top, epochs, [e.loss for e in history], BLUE, "training", "epoch {x}: training loss {y}")
+    words = phrase("epoch {x}: training loss {y}")
+    curve(top, epochs, [e.loss for e in history], BLUE, phrase("training"), words)
     checked = [e for e in history if e.validation_loss is not None]
     if checked:
         losses = [e.validation_loss for e in checked]
-        curve(top, [e.number for e in checked], losses, ORANGE, "rows held out", "epoch {x}: loss on rows held out {y}")
+        words = phrase("epoch {x}: loss on rows held out {y}")
+        curve(top, [e.number for e in checked], losses, ORANGE, phrase("rows held out"), words)
     logarithmic(top)
-    dress(top, f"Loss by epoch ({run.settings.loss.name.replace('_', ' ')})", "" if name else "epoch", "loss")
+    title = phrase("Loss by epoch ({name})", name=loss_name(run.settings.loss.name))
+    dress(top, title, "" if name else phrase("epoch"), phrase("loss"))
     if name:
         values = [e.metrics[name] for e in held]
-        words = "epoch {x}: " + METRICS.get(name, name) + " {y}"
+        title = measure(name)
+        words = phrase("epoch {x}: {metric} {y}", x="{x}", y="{y}", metric=title)
         curve(panels[1], [e.number for e in held], values, GREEN, "", words, lambda v: metric(name, v))
-        title = METRICS.get(name, name)
         if "accuracy" in name:
-            panels[1].yaxis.set_major_formatter(lambda v, _: f"{100 * v:.0f} %")
-        dress(panels[1], f"{title[0].upper()}{title[1:]} on the rows held out", "epoch", title)
+            panels[1].yaxis.set_major_formatter(percents)
+        dress(
+            panels[1],
+            phrase("{metric} on the rows held out", metric=sentence_case(title)),
+            phrase("epoch"),
+            title,
+        )
     for axes in panels:
         mark_best(axes, run)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -91,7 +100,11 @@ def logarithmic(axes: Axes) -> None:
 def mark_best(axes: Axes, run: Run) -> None:
     if run.best_epoch:
         axes.axvline(
-            run.best_epoch, color=MUTED, linewidth=1, linestyle=(0, (3, 3)), label=f"best epoch, {run.best_epoch}"
+            run.best_epoch,
+            color=MUTED,
+            linewidth=1,
+            linestyle=(0, (3, 3)),
+            label=phrase("best epoch, {best}", best=run.best_epoch),
         )
 
 
@@ -100,17 +113,17 @@ def watch(run: Run) -> Figure:
     seen = [e for e in run.history if e.watch]
     paths = list(seen[-1].watch) if seen else []
     figure, panels = stacked(2)
-    what = {"variance": "variance of the output", "blame_variance": "mean δ² of the output"}
+    what = {"variance": phrase("variance of the output"), "blame_variance": phrase("mean δ² of the output")}
     for axes, (name, words) in zip(panels, what.items(), strict=True):
         for i, path in enumerate(paths):
             values = [max(getattr(e.watch[path], name), 0) or np.nan for e in seen]
             strength = 0.25 + 0.75 * (i + 1) / len(paths)
-            said = f"{path}, epoch {{x}}: {words} {{y}}"
+            said = phrase("{path}, epoch {x}: {what} {y}", path=path, what=words, x="{x}", y="{y}")
             label = path if i in (0, len(paths) - 1) else ""
             curve(axes, [e.number for e in seen], values, BLUE, label, said, alpha=strength)
         logarithmic(axes)
-        title = "Signal by epoch" if name == "variance" else "Blame by epoch"
-        dress(axes, title, "epoch" if name != "variance" else "", words)
+        title = phrase("Signal by epoch") if name == "variance" else phrase("Blame by epoch")
+        dress(axes, title, phrase("epoch") if name != "variance" else "", words)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     if paths:
         panels[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
@@ -120,18 +133,19 @@ def watch(run: Run) -> Figure:
 def range_test(record: RangeTest) -> Figure:
     """The loss while the learning rate grows."""
     figure, ((axes,),) = new(3.1)
-    words = "learning rate {x}: loss {y}"
-    curve(axes, record.rates, record.losses, BLUE, "each batch", words, alpha=0.35)
-    axes.plot(record.rates, smoothed(record.losses), color=BLUE, label="running mean")
+    words = phrase("learning rate {x}: loss {y}")
+    curve(axes, record.rates, record.losses, BLUE, phrase("each batch"), words, alpha=0.35)
+    axes.plot(record.rates, smoothed(record.losses), color=BLUE, label=phrase("running mean"))
     axes.set_xscale("log")
     logarithmic(axes)
-    dress(axes, "Loss while the learning rate grows", "learning rate (logarithmic)", "loss of one batch")
+    title = phrase("Loss while the learning rate grows")
+    dress(axes, title, phrase("learning rate (logarithmic)"), phrase("loss of one batch"))
     axes.axvline(
         record.suggested,
         color=ORANGE,
         linewidth=1.4,
         linestyle=(0, (4, 3)),
-        label=f"suggested: {number(record.suggested, 2)}",
+        label=phrase("suggested: {rate}", rate=number(record.suggested, 2)),
     )
     axes.legend(loc="best")
     return figure

@@ -7,11 +7,13 @@ from matplotlib.figure import Figure
 
 from ..doctor import Diagnosis, Finding, Prescription
 from ..errors import SettingError
+from ..language import phrase, translated
 from ._colours import GOLD, GREEN, INK, MUTED, ORANGE, RED
+from ._diagnosis_text import place, sureness
 from ._finding_network import bars
-from ._finding_training import AS_IT_IS, CONSTANT, reached
-from ._style import dress, new, tips
-from .words import scored, sentence_case, share
+from ._finding_training import AS_IT_IS, BEST, CONSTANT, reached
+from ._style import dress, new, percents, tips
+from .words import measure, scored, sentence_case, share
 
 TONES = {"certain": RED, "likely": ORANGE, "possible": GOLD, "harmless": MUTED}
 MOST = 12
@@ -26,21 +28,21 @@ def glance(record: Diagnosis) -> Figure:
     if not drawn(record):
         raise SettingError("Nothing was found and nothing could be tried: there is no picture of that.")
     if not found:
-        own = {CONSTANT: record.trivial, AS_IT_IS: record.reached, "best that was tried": record.best}
+        own = {CONSTANT: record.trivial, AS_IT_IS: record.reached, BEST: record.best}
         return reached({"reached": own, "metric": record.metric}, "")
     figure, ((axes,),) = new(1.35 + 0.29 * len(found))
     values = np.array([one.explains for one in found])
-    names = [f"{one.code} {one.where}" for one in found]
-    words = [f"{name}, {one.confidence}: {share(one.explains, 0)}" for name, one in zip(names, found, strict=True)]
+    names = [f"{one.code} {place(one)}" for one in found]
+    words = [f"{name}, {sureness(one)}: {share(one.explains, 0)}" for name, one in zip(names, found, strict=True)]
     bars(axes, names, values, [TONES[one.confidence] for one in found], words)
     for i, one in enumerate(found):
         axes.annotate(
-            one.confidence, (one.explains, i), (4, 0), textcoords="offset points", va="center", size=9, color=MUTED
+            sureness(one), (one.explains, i), (4, 0), textcoords="offset points", va="center", size=9, color=MUTED
         )
     axes.set_xlim(0, 1.22)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    dress(axes, "What accounts for what is missing", "share of what is missing", "", grid="x")
+    axes.xaxis.set_major_formatter(percents)
+    dress(axes, phrase("What accounts for what is missing"), phrase("share of what is missing"), "", grid="x")
     return figure
 
 
@@ -74,12 +76,12 @@ def cured(record: Prescription) -> Figure:
     room = 0.12 * (high - low or 1)
     axes.set_ylim(low - room, high + room)
     axes.set_xlim(-0.45, 1.45)
-    axes.set_xticks([0, 1], [AS_IT_IS, "changed"])
+    axes.set_xticks([0, 1], [translated(AS_IT_IS), phrase("changed")])
     if record.metric == "accuracy":
-        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    dress(
-        axes, f"{sentence_case(record.metric)} from {len(after)} draws of the start", "program", record.metric, grid="y"
-    )
+        axes.yaxis.set_major_formatter(percents)
+    metric = measure(record.metric)
+    title = phrase("{metric} from {n} draws of the start", metric=sentence_case(metric), n=len(after))
+    dress(axes, title, phrase("program"), metric, grid="y")
     return figure
 
 

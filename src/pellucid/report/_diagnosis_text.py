@@ -10,19 +10,49 @@ from typing import Any
 import numpy as np
 
 from ..doctor import RULES, Diagnosis, Finding, Prescription
-from .words import number, scored, seconds, share
+from ..language import phrase, translated
+from ..recall import recalled
+from .words import enumerated, measure, number, scored, seconds, sentences, share
 
 WIDTH = 104
 MARKS = {"certain": "✗", "likely": "!", "possible": "?", "harmless": "·"}
-NOTHING = "Nothing wrong was found."
-KINDS = {"static": "the network and its settings", "data": "the data", "probe": "short trainings"}
+NOTHING = phrase("Nothing wrong was found.")
+KINDS = {
+    "static": phrase("the network and its settings"),
+    "data": phrase("the data"),
+    "probe": phrase("short trainings"),
+}
+SURENESS = {
+    "certain": phrase("certain"),
+    "likely": phrase("likely"),
+    "possible": phrase("possible"),
+    "harmless": phrase("harmless"),
+}
+PLACES = {
+    "": phrase("the network"),
+    "batch": phrase("batch"),
+    "dropout": phrase("dropout"),
+    "input": phrase("input"),
+    "learning rate": phrase("learning rate"),
+    "loss": phrase("loss"),
+    "network": phrase("network"),
+    "optimizer": phrase("optimizer"),
+    "start": phrase("start"),
+    "targets": phrase("targets"),
+    "training": phrase("training"),
+    "validation": phrase("validation"),
+    "validation x": phrase("validation x"),
+    "validation y": phrase("validation y"),
+    "weight decay": phrase("weight decay"),
+    "x and y": phrase("x and y"),
+}
 
 
 def finding(record: Finding) -> str:
     """A finding in full."""
     lines = [f"{MARKS[record.confidence]} {record.confidence}: {title(record)}"]
     for name, words in {"": evidence(record), "Why": record.mechanism, "Cure": record.cure}.items():
-        lines.append(hanging(name, words))
+        lines.append(hanging(name, translated(words)))
     return "\n".join(lines)
 
 
@@ -33,14 +63,28 @@ def title(record: Finding) -> str:
     return f"{record.code}{f', {rule},' if rule else ''} at {record.where or 'the network'}{when}"
 
 
+def place(record: Finding) -> str:
+    """Where it is, in the language at hand; the path of a layer as it is."""
+    return translated(PLACES.get(record.where, record.where))
+
+
+def sureness(record: Finding) -> str:
+    """How sure it is, in the language at hand."""
+    return translated(SURENESS[record.confidence])
+
+
 def evidence(record: Finding) -> str:
     """The evidence, and how much of what is missing it accounts for."""
-    part = f" This accounts for {share(record.explains, 0)} of what is missing." if record.explains >= 0.005 else ""
-    return f"{sentence(record.evidence)}{part}"
+    part = ""
+    if record.explains >= 0.005:
+        part = phrase("This accounts for {part} of what is missing.", part=share(record.explains, 0))
+    return sentences([sentence(record.evidence), part])
 
 
 def sentence(words: str) -> str:
-    return words if words.endswith((".", "!", "?")) else f"{words}."
+    """With a stop at its end."""
+    words = recalled(words)
+    return words if words.endswith((".", "!", "?", "。")) else phrase("{words}.", words=words)
 
 
 def hanging(name: str, words: str) -> str:
@@ -52,7 +96,7 @@ def brief(record: Finding) -> str:
     """A hint: what is seen and what to do, without the mechanism."""
     words = f"{MARKS[record.confidence]} {title(record)}: {sentence(record.evidence)}"
     if record.confidence == "possible":
-        words += f" {record.cure}"
+        words += f" {translated(record.cure)}"
     return "\n".join(wrap(words, WIDTH, subsequent_indent="  "))
 
 
@@ -64,7 +108,7 @@ def diagnosis(record: Diagnosis) -> str:
         parts += ["\n".join([head, *some])] if some else []
     if record.notes:
         parts.append("\n".join(["Notes", *("\n".join(wrap(note, WIDTH, initial_indent="- ", subsequent_indent="  "))
-                                           for note in record.notes)]))  # fmt: skip
+                                           for note in map(translated, record.notes))]))  # fmt: skip
     if record.alarms and record.reached is not None:
         parts.append("prescribe() tries cures, and gives the smallest that works.")
     return "\n\n".join(parts)
@@ -75,7 +119,7 @@ def verdict(record: Diagnosis) -> str:
     alarms = record.alarms
     if alarms:
         first = f" The first: {title(alarms[0])}." if len(alarms) > 1 else ""
-        said = f"{counted(alarms, 'finding')}.{first}"
+        said = f"{counted(alarms)}.{first}"
     else:
         said = f"{nothing(record)} {looked_at(record)}"
     return "\n".join([*wrap(said, WIDTH), *wrap(scores(record), WIDTH)])
@@ -84,18 +128,21 @@ def verdict(record: Diagnosis) -> str:
 def nothing(record: Diagnosis) -> str:
     """That there is no alarm, and whether there are hints."""
     hints = [one for one in record.findings if one.confidence == "possible"]
-    return "Nothing certain or likely was found, but hints were." if hints else NOTHING
+    return phrase("Nothing certain or likely was found, but hints were.") if hints else translated(NOTHING)
 
 
-def counted(found: tuple[Finding, ...], what: str) -> str:
+def counted(found: tuple[Finding, ...]) -> str:
     """How many of each confidence.
 
     Example:
-        >>> counted((Finding("A", "x", 0, "", "", "", "certain"), Finding("B", "x", 0, "", "", "")), "finding")
+        >>> counted((Finding("A", "x", 0, "", "", "", "certain"), Finding("B", "x", 0, "", "", "")))
         '2 findings, 1 certain and 1 likely'
     """
-    kinds = Counter(one.confidence for one in found)
-    return f"{len(found)} {what}{'s' * (len(found) != 1)}, " + " and ".join(f"{n} {kind}" for kind, n in kinds.items())
+    each = Counter(one.confidence for one in found)
+    kinds = phrase(" and ").join(phrase("{n} {kind}", n=n, kind=SURENESS[kind]) for kind, n in each.items())
+    if len(found) == 1:
+        return phrase("1 finding, {kinds}", kinds=kinds)
+    return phrase("{n} findings, {kinds}", n=len(found), kinds=kinds)
 
 
 def looked_at(record: Diagnosis) -> str:
@@ -106,19 +153,25 @@ def looked_at(record: Diagnosis) -> str:
         "data": record.reached is not None or bool(record.metric),
         "probe": record.reached is not None,
     }
-    parts = [f"{kinds[kind]} at {words}" for kind, words in KINDS.items() if kinds[kind] and known[kind]]
-    *first, last = parts
-    return f"Rules looked: {', '.join(first)}{' and ' * bool(first)}{last}."
+    *first, last = (
+        phrase("{n} at {what}", n=kinds[kind], what=what) for kind, what in KINDS.items() if kinds[kind] and known[kind]
+    )
+    whole = f"{enumerated(first)}{phrase(' and ')}{last}" if first else last
+    return phrase("Rules looked: {rules}.", rules=whole)
 
 
 def scores(record: Diagnosis) -> str:
     """What was reached, beside the constant answer and the best that was tried."""
     if record.reached is None or record.trivial is None or record.best is None:
-        return "No training was tried."
+        return phrase("No training was tried.")
     reached, trivial, best = (scored(record.metric, v) for v in (record.reached, record.trivial, record.best))
-    return (
-        f"It reaches {record.metric} {reached}; always the same answer has {trivial}, the best that was tried {best} "
-        "(on the rows learned from)."
+    return phrase(
+        "It reaches {metric} {reached}; always the same answer has {trivial}, the best that was tried {best} "
+        "(on the rows learned from).",
+        metric=measure(record.metric),
+        reached=reached,
+        trivial=trivial,
+        best=best,
     )
 
 
@@ -127,8 +180,8 @@ def prescription(record: Prescription) -> str:
     cost = f"{record.tried} programs were tried in {seconds(record.seconds)}."
     if not record:
         own = f"As it is, it reaches {record.metric} {all_of(record.metric, record.before)}." if record.before else ""
-        return "\n".join(wrap(f"No cure: {record.words}. {cost} {own}", WIDTH))
-    words = wrap(f"Change: {record.words}.", WIDTH, subsequent_indent="        ")
+        return "\n".join(wrap(f"No cure: {translated(record.words)}. {cost} {own}", WIDTH))
+    words = wrap(f"Change: {translated(record.words)}.", WIDTH, subsequent_indent="        ")
     parts = ["\n".join(words), indent(record.code, "    ")]
     if record.settings:
         parts.append("\n".join(f"  {name}: {said(old)} → {said(new)}" for name, (old, new) in record.settings.items()))
@@ -145,11 +198,17 @@ def change(record: Prescription) -> str:
     """
     before, after = (scored(record.metric, float(np.median(v))) for v in (record.before, record.after))
     every = " → ".join(all_of(record.metric, v) for v in (record.before, record.after))
-    return f"{before} → {after} ({every}; {len(record.after)} draws of the start)"
+    return phrase(
+        "{before} → {after} ({every}; {n} draws of the start)",
+        before=before,
+        after=after,
+        every=every,
+        n=len(record.after),
+    )
 
 
 def all_of(metric: str, values: tuple[float, ...]) -> str:
-    return ", ".join(scored(metric, value) for value in values)
+    return enumerated(scored(metric, value) for value in values)
 
 
 def said(value: Any) -> str:
@@ -157,7 +216,7 @@ def said(value: Any) -> str:
     if isinstance(value, dict):
         rest = ", ".join(f"{name} {said(v)}" for name, v in value.items() if name != "name")
         return f"{value.get('name', '')}{f' ({rest})' if rest else ''}"
-    return "its own" if value is None else number(value) if isinstance(value, float) else str(value)
+    return phrase("its own") if value is None else number(value) if isinstance(value, float) else str(value)
 
 
 TEXTS: dict[type, Callable[[Any], str]] = {Finding: finding, Diagnosis: diagnosis, Prescription: prescription}

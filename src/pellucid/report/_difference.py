@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from ..errors import SettingError
 from ..geometry import Complex
 from ..insight import AnswerChange, Difference, LayerChange, RegionChange
+from ..language import phrase
+from ..recall import recalled
 from ._colours import BLUE, GREEN, RED
 from ._complex import edges, two
 from ._style import dress, new, tips
@@ -47,7 +49,7 @@ def layer_table(changed: tuple[LayerChange, ...]) -> str:
 
 def told_path(layer: LayerChange) -> str:
     """The path, and where the layer is in b if that is another."""
-    a, b = (path or "(the network)" for path in (layer.path, layer.path_b))
+    a, b = (path or phrase("(the network)") for path in (layer.path, layer.path_b))
     if layer.change.startswith("only in"):
         return a if layer.change == "only in a" else b
     return a if a == b else f"{a} → {b}"
@@ -124,7 +126,7 @@ def layers(record: Difference) -> Figure:
         tips(bar, [f"{told_path(layer)}: {number(layer.moved)}, {share(layer.relative)}"])
     axes.set_yticks(range(len(rows)), [told_path(layer)[-CLOSE:] for layer in rows])
     axes.invert_yaxis()
-    dress(axes, f"From {record.names[0]} to {record.names[1]}", "‖b − a‖ / ‖a‖", "", grid="x")
+    dress(axes, phrase("From {a} to {b}", a=record.names[0], b=record.names[1]), "‖b − a‖ / ‖a‖", "", grid="x")
     return figure
 
 
@@ -137,7 +139,7 @@ def answers(record: Difference) -> Figure:
     other = np.zeros(len(found.apart), bool)
     other[found.disagree] = True
     bins = np.linspace(0, max(found.largest, 1e-12), 31)
-    labels = ["the same class", "another class"]
+    labels = [phrase("the same class"), phrase("another class")]
     if found.metric != "accuracy":
         labels = ["", ""]
     parts = [found.apart[~other], found.apart[other]]
@@ -145,12 +147,20 @@ def answers(record: Difference) -> Figure:
     for group, some in zip(groups, parts, strict=True):
         for bar, low, high in zip(group, ends, ends[1:], strict=False):
             count = int(((some >= low) & ((some < high) | (high == ends[-1]))).sum())
-            tips(bar, [f"{number(float(low), 3)} to {number(float(high), 3)}: {counted(count, 'row')}"])
+            tips(bar, [span_of(low, high, count)])
     axes.set_yscale("symlog", linthresh=1)
-    dress(axes, f"{len(found.apart):,} rows", f"largest difference of a row's {found.what}", "rows", grid="y")
+    across = phrase("largest difference of a row's {what}", what=recalled(found.what))
+    dress(axes, phrase("{n:,} rows", n=len(found.apart)), across, phrase("rows"), grid="y")
     if labels[0]:
         axes.legend(loc="upper right")
     return figure
+
+
+def span_of(low: float, high: float, count: int) -> str:
+    ends = {"low": number(float(low), 3), "high": number(float(high), 3)}
+    if count == 1:
+        return phrase("{low} to {high}: 1 row", **ends)
+    return phrase("{low} to {high}: {n:,} rows", **ends, n=count)
 
 
 def regions(record: Difference) -> Figure:
@@ -159,14 +169,15 @@ def regions(record: Difference) -> Figure:
     if found is None:
         raise SettingError("No regions were compared: give data=, points= or box= to diff.")
     figure, (panels,) = new(2.6, 1, 2, sharex=True, sharey=True)
-    told = ((found.a, found.only_a, RED, "lost", found.lost), (found.b, found.only_b, GREEN, "gained", found.gained))
-    for axes, name, (drawn, only, colour, what, count) in zip(panels, record.names, told, strict=True):
+    told = ((found.a, found.only_a, RED), (found.b, found.only_b, GREEN))
+    counts = ["" if found.lost is None else phrase(", {n:,} lost", n=found.lost),
+              "" if found.gained is None else phrase(", {n:,} gained", n=found.gained)]  # fmt: skip
+    for axes, name, more, (drawn, only, colour) in zip(panels, record.names, counts, told, strict=True):
         on_slice(axes, drawn, only, colour)
-        counts = "" if count is None else f", {count:,} {what}"
         across, up = two((), drawn)
-        dress(axes, f"{cut(name, 16)}: {drawn.count:,}{counts}", across, up, grid="")
+        dress(axes, f"{cut(name, 16)}: {drawn.count:,}{more}", across, up, grid="")
         axes.xaxis.label.set_fontsize(8)
-        tips(axes.patches[0] if axes.patches else axes.artists[0], [f"{drawn.count:,} regions{counts}"])
+        tips(axes.patches[0] if axes.patches else axes.artists[0], [phrase("{n:,} regions", n=drawn.count) + more])
         axes.title.set_fontsize(8.5)
     return figure
 
@@ -183,9 +194,9 @@ def on_slice(axes: Axes, drawn: Complex, only: np.ndarray, colour: str) -> None:
 
 def pictures(record: Difference) -> list[tuple[Figure, str]]:
     """Every picture that there is something for, with what it shows in words."""
-    found = [(layers(record), "How far the weights of each layer have moved.")]
+    found: list[tuple[Figure, str]] = [(layers(record), phrase("How far the weights of each layer have moved."))]
     if record.answers is not None:
-        found.append((answers(record), "How many rows differ by how much."))
+        found.append((answers(record), phrase("How many rows differ by how much.")))
     if record.regions is not None:
-        found.append((regions(record), "The regions of both networks on the slice."))
+        found.append((regions(record), phrase("The regions of both networks on the slice.")))
     return found

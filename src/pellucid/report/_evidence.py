@@ -7,11 +7,14 @@ from typing import Any
 
 from ..errors import SettingError
 from ..insight import Neuron, Story
+from ..language import phrase, translated
+from ..recall import recalled
 from ..records import Record
+from ..train import Run
 from . import _captions
 from ._figures import figure_of
 from ._markup import Markup, bar, element, figure_box, join, small, table_of, thumbnail
-from .words import METRICS, cut, metric, number, share, signed
+from .words import cut, measure, metric, number, sentences, share, signed
 
 
 def shown(name: str, record: Record, words: str, caption: str | None = None, **options: Any) -> Markup:
@@ -27,24 +30,47 @@ def training(story: Story) -> Markup:
     """Learning curves, the watch, and the range test where there was one."""
     run = story.run
     if not run.history:
-        return element("p", "No epoch came to its end.")
-    last = run.history[-1]
-    held = "" if last.validation_loss is None else f" and {number(last.validation_loss)} on the rows held out"
-    words = f"Status: {run.status}, after {len(run.history)} of {run.settings.epochs} epochs. "
-    words += f"The loss ended at {number(last.loss)} in training{held}."
-    if run.best_epoch and run.settings.early_stop is not None:
-        words += f" The network is that of epoch {run.best_epoch}, the best."
-    elif run.best_epoch and run.best_epoch != len(run.history):
-        words += f" It was lowest in epoch {run.best_epoch}; the network is that of the last epoch."
-    boxes = [shown("curves", run, f"Learning curves. {words}", _captions.CURVES if held else "")]
+        return element("p", phrase("No epoch came to its end."))
+    words = course(run)
+    held = run.history[-1].validation_loss is not None
+    curves = sentences([phrase("Learning curves."), words])
+    boxes = [shown("curves", run, curves, _captions.CURVES if held else "")]
     if run.range_test:
         rate = number(run.range_test.suggested, 2)
-        boxes.append(
-            shown("rates", run.range_test, f"Range test: the loss falls steepest at a learning rate of {rate}.")
-        )
+        said = phrase("Range test: the loss falls steepest at a learning rate of {rate}.", rate=rate)
+        boxes.append(shown("rates", run.range_test, said))
     if any(epoch.watch for epoch in run.history):
         boxes.append(shown("watch", run, _captions.WATCH, kind="watch"))
     return join([element("p", words), figures(*boxes)])
+
+
+def ended(run: Run) -> str:
+    return {
+        "finished": phrase("finished"), "stopped early": phrase("stopped early"), "paused": phrase("paused"),
+        "interrupted": phrase("interrupted"),
+    }[run.status]  # fmt: skip
+
+
+def course(run: Run) -> str:
+    """How the training ended, and which epoch was the best."""
+    last, done, of = run.history[-1], len(run.history), run.settings.epochs
+    said = [phrase("Status: not finite, after {done} of {of} epochs.", done=done, of=of)]
+    if run.status != "not finite":
+        said = [phrase("Status: {status}, after {done} of {of} epochs.", status=ended(run), done=done, of=of)]
+    loss = number(last.loss)
+    if last.validation_loss is None:
+        said.append(phrase("The loss ended at {loss} in training.", loss=loss))
+    else:
+        held = number(last.validation_loss)
+        said.append(
+            phrase("The loss ended at {loss} in training and {held} on the rows held out.", loss=loss, held=held)
+        )
+    best = run.best_epoch
+    if best and run.settings.early_stop is not None:
+        said.append(phrase("The network is that of epoch {best}, the best.", best=best))
+    elif best and best != done:
+        said.append(phrase("It was lowest in epoch {best}; the network is that of the last epoch.", best=best))
+    return sentences(said)
 
 
 def answers(story: Story) -> Markup:
@@ -52,41 +78,49 @@ def answers(story: Story) -> Markup:
     record, target = story.evaluation, story.facts.target
     if record.classes:
         right = share(record.metrics["accuracy"])
-        words = f"{right} of {record.n:,} rows are on the diagonal, where answer and truth agree."
-        boxes = [shown("confusion", record, f"Confusion matrix of {target}. {words}", words, target=target)]
+        words = phrase(
+            "{right} of {n:,} rows are on the diagonal, where answer and truth agree.", right=right, n=record.n
+        )
+        said = sentences([phrase("Confusion matrix of {target}.", target=target), words])
+        boxes = [shown("confusion", record, said, words, target=target)]
     else:
-        words = f"{_captions.PREDICTED} r² is {metric('r2', record.metrics['r2'])}."
-        boxes = [shown("predicted", record, words, target=target)]
-        words = f"{_captions.RESIDUALS} The mean absolute error is {metric('mae', record.metrics['mae'])}."
+        score = phrase("r² is {score}.", score=metric("r2", record.metrics["r2"]))
+        boxes = [shown("predicted", record, sentences([_captions.PREDICTED, score]), target=target)]
+        error = phrase("The mean absolute error is {error}.", error=metric("mae", record.metrics["mae"]))
+        words = sentences([_captions.RESIDUALS, error])
         boxes.append(shown("residuals", record, words, kind="residuals", target=target))
     if story.calibration is not None:
         error = share(story.calibration.error)
-        words = (
-            f"Stated and observed differ by {error} on average (expected calibration error). {_captions.CALIBRATION}"
-        )
-        boxes.append(shown("calibration", story.calibration, words))
+        words = phrase("Stated and observed differ by {error} on average (expected calibration error).", error=error)
+        boxes.append(shown("calibration", story.calibration, sentences([words, _captions.CALIBRATION])))
     return join([figures(*boxes), worst(story)])
 
 
 def worst(story: Story) -> Markup:
     """The rows the network is most wrong about."""
     if not story.worst:
-        return element("p", "No row was answered wrongly.")
+        return element("p", phrase("No row was answered wrongly."))
     first, classes = story.worst[0], story.evaluation.task == "classification"
     columns = list(first.values)
-    how = "off by" if not classes else "how sure" if first.confidence is not None else ""
+    how = phrase("off by") if not classes else phrase("how sure") if first.confidence is not None else ""
     rows = []
     for row in story.worst:
         size = number(row.size, 3) if not classes else "" if row.confidence is None else share(row.confidence)
-        shown = [] if row.picture is None else [thumbnail(row.picture, f"row {row.row}")]
+        seen = phrase("row {row}", row=row.row)
+        shown = [] if row.picture is None else [thumbnail(row.picture, seen)]
         given = (cut(row.values[c], 30) for c in columns)
         rows.append([row.row, *shown, cut(row.truth), cut(row.prediction), size, *given])
     pictures = first.picture is not None
-    head = ["row", *["image"] * pictures, "true", "answered", how, *(cut(column, 30) for column in columns)]
+    head = [phrase("row"), *[phrase("image")] * pictures, phrase("true"), phrase("answered"), how]
     sides = "r" + " " * pictures + ("  r" if classes else "rrr") + "r" * len(columns)
-    table = table_of(head, rows, sides, "The rows it is most wrong about")
-    which = "; the cells are those of the columns that matter most." if columns and not pictures else "."
-    return join([table, small(_captions.WORST + which)])
+    title = phrase("The rows it is most wrong about")
+    table = table_of([*head, *(cut(column, 30) for column in columns)], rows, sides, title)
+    numbered = phrase("Rows are numbered as in the data, the first is 0.")
+    if columns and not pictures:
+        numbered = phrase(
+            "Rows are numbered as in the data, the first is 0; the cells are those of the columns that matter most."
+        )
+    return join([table, small(numbered)])
 
 
 def inside(story: Story) -> Markup:
@@ -98,28 +132,37 @@ def inside(story: Story) -> Markup:
         boxes.append(shown("network", found, _captions.NETWORK, kind="network", names=names, outputs=outputs))
     top = sorted(found.shares.items(), key=lambda item: -item[1])[:12]
     rows = [[path, " × ".join(map(str, found.gradients[path].shape)), join([share(s), bar(s)])] for path, s in top]
-    head = ["parameter", "shape", "share of the squared gradient"]
-    words = f"Seen on {len(found.losses):,} rows, with a loss of {number(found.loss)}."
-    return join([element("p", words), figures(*boxes), table_of(head, rows, "", "Who is to blame")])
+    head = [phrase("parameter"), phrase("shape"), phrase("share of the squared gradient")]
+    words = phrase("Seen on {n:,} rows, with a loss of {loss}.", n=len(found.losses), loss=number(found.loss))
+    return join([element("p", words), figures(*boxes), table_of(head, rows, "", phrase("Who is to blame"))])
 
 
 def neurons(story: Story) -> Markup:
     """The first layer's neurons: half-spaces in the users' own units, or what the filters of a convolution look for."""
     found = story.neurons
     if not found.units:
-        return element("p", found.note)
-    few = f"These are the {len(found.units)} of {found.total} neurons of {found.path} that move the layer above most"
+        return element("p", recalled(found.note))
+    known = {"shown": len(found.units), "total": found.total, "path": found.path}
     if found.units[0].weight.ndim > 1:
-        box = shown("neurons", found, f"{_captions.FILTERS} {_captions.EFFECT}")
+        words = phrase("These are the {shown} of {total} neurons of {path} that move the layer above most.", **known)
+        box = shown("neurons", found, sentences([_captions.FILTERS, _captions.EFFECT]))
         table = [[unit.index, share(unit.margins.positive), number(unit.effect, 3)] for unit in found.units]
-        numbers = table_of(["neuron", "positive for", "effect"], table, "rrr")
-        return join([element("p", f"{few}."), figures(box), numbers])
-    sides = _captions.ON_AND_OFF
+        numbers = table_of([phrase("neuron"), phrase("positive for"), phrase("effect")], table, "rrr")
+        return join([element("p", words), figures(box), numbers])
+    sides = phrase("A neuron draws a plane through the data: on one side it speaks up, on the other it is silent.")
     if found.activation not in ("relu", "identity"):
-        sides = f"z is positive on one side and negative on the other, and {found.activation} is applied to it"
-    words = f"A neuron draws a plane through the data: {sides}. {few}, with weights in the units of the data."
-    boxes = [shown("neurons", found, f"{_captions.NEURONS} {_captions.EFFECT}"), *(card(unit) for unit in found.units)]
-    return join([element("p", words), figures(*boxes)])
+        sides = phrase(
+            "A neuron draws a plane through the data: z is positive on one side and negative on the other, and "
+            "{activation} is applied to it.",
+            activation=found.activation,
+        )
+    words = phrase(
+        "These are the {shown} of {total} neurons of {path} that move the layer above most, with weights in the units "
+        "of the data.",
+        **known,
+    )
+    box = shown("neurons", found, sentences([_captions.NEURONS, _captions.EFFECT]))
+    return join([element("p", sentences([sides, words])), figures(box, *map(card, found.units))])
 
 
 def card(unit: Neuron) -> Markup:
@@ -127,16 +170,20 @@ def card(unit: Neuron) -> Markup:
     terms = []
     for term in unit.terms:
         weight = element("b", signed(term.weight), class_="up" if term.weight > 0 else "down")
-        terms.append(element("li", weight, f" {cut(term.unit, 70)}"))
-    more = unit.inputs - len(unit.terms)
-    rest = f"and {more:,} weaker inputs; " if more > 0 else ""
-    seen = "the rows" if unit.margins.total == unit.rows else "what it sees"
-    said = f"positive for {share(unit.margins.positive)} of {seen} · effect {number(unit.effect, 3)}"
+        terms.append(element("li", weight, f" {cut(translated(term.unit), 70)}"))
+    more, bias = unit.inputs - len(unit.terms), signed(unit.bias)
+    rest = phrase("bias {bias}", bias=bias)
+    if more > 0:
+        rest = phrase("and {more:,} weaker inputs; bias {bias}", more=more, bias=bias)
+    known = {"share": share(unit.margins.positive), "effect": number(unit.effect, 3)}
+    said = phrase("positive for {share} of what it sees · effect {effect}", **known)
+    if unit.margins.total == unit.rows:
+        said = phrase("positive for {share} of the rows · effect {effect}", **known)
     return element(
         "div",
-        element("h3", f"Neuron {unit.index}"),
+        element("h3", phrase("Neuron {index}", index=unit.index)),
         element("ul", *terms, class_="terms"),
-        small(f"{rest}bias {signed(unit.bias)}"),
+        small(rest),
         bar(unit.margins.positive),
         small(said),
         class_="card",
@@ -145,17 +192,20 @@ def card(unit: Neuron) -> Markup:
 
 def rests_on(story: Story) -> Markup:
     """Permutation importance."""
-    found = story.importance
-    where = "rows held out" if story.held_out else "rows learned from"
-    what = {"image": "place of the image", "sequence": "part of the sequence"}.get(story.facts.kind, "column")
-    words = (
-        f"One {what} after another is shuffled among {found.rows:,} {where}, {found.repeats} times, and the "
-        f"{METRICS[found.metric]} measured again. {_captions.SHUFFLED}"
+    found, kind = story.importance, story.facts.kind
+    what = {"image": phrase("place of the image"), "sequence": phrase("part of the sequence")}.get(kind)
+    words = phrase(
+        "One {what} after another is shuffled among {rows:,} {where}, {times} times, and the {metric} measured again.",
+        what=what or phrase("column"),
+        rows=found.rows,
+        where=phrase("rows held out") if story.held_out else phrase("rows learned from"),
+        times=found.repeats,
+        metric=measure(found.metric),
     )
-    first = found.names[found.order[0]]
-    said = f"Permutation importance by column; the largest drop is that of {first}. {_captions.SPREAD}"
-    boxes = [shown("importance", found, said, _captions.SPREAD)]
+    first = translated(found.names[found.order[0]])
+    largest = phrase("Permutation importance by column; the largest drop is that of {first}.", first=first)
+    boxes = [shown("importance", found, sentences([largest, _captions.SPREAD]), _captions.SPREAD)]
     if found.places:
         boxes.append(shown("pixels", found, _captions.PIXELS, kind="picture"))
-    note = small(f"Shown: {found.note}.") if found.note else ""
-    return join([element("p", words), figures(*boxes), note])
+    note = small(phrase("Shown: {note}.", note=translated(found.note))) if found.note else ""
+    return join([element("p", sentences([words, _captions.SHUFFLED])), figures(*boxes), note])

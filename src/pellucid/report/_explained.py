@@ -8,8 +8,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from ..errors import SettingError
-from ..geometry import Explanation, NearestFlip
+from ..geometry import Explanation, NearestFlip, Part
 from ..insight import NearestChange, pictured
+from ..language import phrase, translated
 from ._colours import BLUE, INK, LINE, MUTED
 from ._style import dress, new, tips
 from ._weights import RAISES, bare, signed_bars, signs
@@ -24,18 +25,29 @@ def bars(record: Explanation, most: int = MOST) -> Figure:
     parts = parts or list(record.parts[:1])
     rest = float(record.contributions.sum() - sum(part.contribution for part in parts))
     left = np.count_nonzero(record.contributions) - len(parts)
-    names = ["constant", *(valued(record, part.name, part.value) for part in parts)]
+    names = [phrase("constant"), *(valued(record, part.name, part.value) for part in parts)]
     values = [record.constant, *(part.contribution for part in parts)]
-    said = [f"constant {plain(record.constant)}"]
-    said += [f"{plain(p.weight)} × {plain(p.value)} = {plain(p.contribution)} from {p.name}" for p in parts]
+    said = [phrase("constant {value}", value=plain(record.constant)), *map(product, parts)]
     if left > 0:
-        names, values, said = [*names, f"{left} others"], [*values, rest], [*said, f"{left} others {plain(rest)}"]
+        names, values = [*names, phrase("{n} others", n=left)], [*values, rest]
+        said.append(phrase("{n} others {value}", n=left, value=plain(rest)))
     figure, ((axes, room),) = new(1.45 + 0.235 * len(names), 1, 2, width_ratios=(1.15, 1), sharey=True)
     signed_bars(axes, names, values, said, max(map(abs, values)) or 1.0)
     figure.suptitle(f"{cut(subject(record), 44)} = {plain(record.value)}", x=0.02, ha="left", weight="bold", size=11.5)
-    dress(axes, "made of", "contributions; they sum to it", "", grid="")
+    dress(axes, phrase("made of"), phrase("contributions; they sum to it"), "", grid="")
     rooms(room, record, [record.names.index(part.name) for part in parts], len(names))
     return figure
+
+
+def product(part: Part) -> str:
+    """What an input contributes, as it is worked out."""
+    return phrase(
+        "{weight} × {value} = {contribution} from {name}",
+        weight=plain(part.weight),
+        value=plain(part.value),
+        contribution=plain(part.contribution),
+        name=part.name,
+    )
 
 
 def rooms(axes: Axes, record: Explanation, inputs: list[int], rows: int) -> None:
@@ -48,7 +60,8 @@ def rooms(axes: Axes, record: Explanation, inputs: list[int], rows: int) -> None
     for i, (down, up) in enumerate(room, start=1):
         lines.append([(-min(down, reach), i), (min(up, reach), i)])
         low, high = record.ranges[inputs[i - 1]]
-        said.append(f"{record.names[inputs[i - 1]]} from {limit(low, 'any')} to {limit(high, 'any')}")
+        ends = {"low": limit(low, phrase("any")), "high": limit(high, phrase("any"))}
+        said.append(phrase("{name} from {low} to {high}", name=record.names[inputs[i - 1]], **ends))
         for side, far, value in ((-1, down, low), (1, up, high)):
             if np.isfinite(far):
                 axes.annotate(
@@ -64,7 +77,7 @@ def rooms(axes: Axes, record: Explanation, inputs: list[int], rows: int) -> None
     axes.set_xlim(-1.9 * reach, 1.9 * reach)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.axvline(0, color=LINE, linewidth=1, zorder=0)
-    dress(axes, "where it holds", "each input alone", "", grid="")
+    dress(axes, phrase("where it holds"), phrase("each input alone"), "", grid="")
     axes.set_xticks([])
     axes.spines[:].set_visible(False)
 
@@ -74,22 +87,23 @@ def picture(record: Explanation) -> Figure:
 
     Raises: SettingError where the inputs are not those of a picture.
     """
-    shown = {"input": pictured(record.names, record.values),
-             "contributions": pictured(record.names, record.contributions),
-             "weights": pictured(record.names, record.weights)}  # fmt: skip
+    shown = {phrase("input"): pictured(record.names, record.values),
+             phrase("contributions"): pictured(record.names, record.contributions),
+             phrase("weights"): pictured(record.names, record.weights)}  # fmt: skip
     if any(values is None for values in shown.values()):
         raise SettingError("These inputs are not places of a picture: plot(kind='bars') draws them.")
     figure, (panels,) = new(2.35, 1, 3)
-    for axes, (title, values) in zip(panels, shown.items(), strict=True):
+    for i, (axes, (title, values)) in enumerate(zip(panels, shown.items(), strict=True)):
         values = np.asarray(values)
-        if title == "input":
+        if i == 0:
             drawn = axes.imshow(values, cmap="gray_r" if values.min() >= 0 else "gray", interpolation="none")
         else:
             drawn = axes.imshow(signs(values, float(abs(values).max())), interpolation="none")
-        tips(drawn, [f"{title}: from {plain(values.min())} to {plain(values.max())}"])
+        low, high = plain(values.min()), plain(values.max())
+        tips(drawn, [phrase("{title}: from {low} to {high}", title=title, low=low, high=high)])
         bare(axes, title)
     figure.suptitle(f"{cut(subject(record), 44)} = {plain(record.value)}", x=0.02, ha="left", weight="bold", size=11.5)
-    figure.supxlabel(RAISES, size=9, color=MUTED)
+    figure.supxlabel(translated(RAISES), size=9, color=MUTED)
     return figure
 
 
@@ -102,7 +116,7 @@ def moved(record: NearestFlip | NearestChange, most: int = MOST) -> Figure:
     if flip.point is None:
         raise SettingError("No change of the answer was found, so there is none to draw.")
     step = flip.point - flip.x
-    names = [f"input {i}" for i in range(len(step))]
+    names = [phrase("input {i}", i=i) for i in range(len(step))]
     if isinstance(record, NearestChange):
         named = dict(zip(record.moved, record.names, strict=True))
         names = [named.get(i, name) for i, name in enumerate(names)]
@@ -110,15 +124,19 @@ def moved(record: NearestFlip | NearestChange, most: int = MOST) -> Figure:
     said = [f"{names[i]}: {plain(float(flip.x[i]))} → {plain(float(flip.point[i]))}" for i in order]
     figure, ((axes,),) = new(1.1 + 0.235 * len(order))
     signed_bars(axes, [names[i] for i in order], step[order], said, float(abs(step).max()) or 1.0)
-    to = record.to if isinstance(record, NearestChange) else f"answer {flip.to}"
-    proven = "the least" if flip.status == "exact" else f"at least {plain(flip.lower)}"
-    title = f"To {cut(to, 24)}: distance {plain(flip.distance)} ({proven})"
-    dress(axes, title, "moves, as the network sees its inputs", "", grid="")
+    to = cut(record.to if isinstance(record, NearestChange) else phrase("answer {to}", to=flip.to), 24)
+    far, least = plain(flip.distance), plain(flip.lower)
+    title = phrase("To {to}: distance {far} (at least {least})", to=to, far=far, least=least)
+    if flip.status == "exact":
+        title = phrase("To {to}: distance {far} (the least)", to=to, far=far)
+    dress(axes, title, phrase("moves, as the network sees its inputs"), "", grid="")
     return figure
 
 
 def subject(record: Explanation) -> str:
-    return f"{record.link} of {record.output_name}" if record.link else record.output_name
+    if not record.link:
+        return translated(record.output_name)
+    return phrase("{link} of {output}", link=record.link, output=record.output_name)
 
 
 def valued(record: Explanation, name: str, value: float) -> str:

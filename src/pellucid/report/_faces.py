@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..geometry import Complex
+from ..language import phrase
 from ._answers import rgb
 from ._colours import BLUE, MANY, ORANGE
 from .words import cut, number, share
@@ -125,7 +126,8 @@ def said_of_faces(found: Complex, names: Sequence[str], outputs: Sequence[str]) 
     maps, middle = found.maps, found.mesh.mean_of(found.values)
     said = []
     for f in range(found.count):
-        lines = [f"region {f} of {found.count:,}, {share(found.areas[f] / total)} of the area"]
+        part = share(found.areas[f] / total)
+        lines: list[str] = [phrase("region {f} of {n:,}, {part} of the area", f=f, n=found.count, part=part)]
         for o in np.argsort(-middle[f], kind="stable")[:MOST_SAID]:
             lines.append(
                 formula(maps.slopes[f, :, o], maps.offsets[f, o], names, called(outputs, int(o), found.flat.n_out))

@@ -8,6 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ..backprop import Blame, GradientCheck
+from ..certify import Certificate, Lipschitz, Monotonicity, OutputRange, Robustness
+from ..construct import Construction, Rate, Simplification
 from ..doctor import Diagnosis, Finding, Prescription
 from ..errors import SettingError, unknown
 from ..geometry import Boundary, Complex, Explanation, LinearModels, NearestFlip, Pieces, Surface
@@ -25,12 +27,27 @@ from ..insight import (
     Propagation,
     View,
 )
+from ..lab import (
+    Agreement,
+    Approximated,
+    Cut,
+    Depths,
+    HalfSpace,
+    Memory,
+    OneSign,
+    Result,
+    Saturation,
+    Sharing,
+    Symmetry,
+)
 from ..records import Record
 from ..train import Evaluation, RangeTest, Run
 from . import (
     _answers,
     _attention,
+    _certified,
     _complex,
+    _constructed,
     _curves,
     _diagnosed,
     _difference,
@@ -38,6 +55,7 @@ from . import (
     _finding,
     _gates,
     _inside,
+    _lab,
     _lines,
     _network,
     _neuron,
@@ -81,6 +99,25 @@ FIGURES: dict[type, dict[str, Callable[..., Figure]]] = {
     Finding: {"picture": _finding.picture, "tried": _finding.tried},
     Diagnosis: {"findings": _diagnosed.glance},
     Prescription: {"scores": _diagnosed.cured},
+    Monotonicity: {"trends": _certified.trends},
+    OutputRange: {"ranges": _certified.ranges},
+    Robustness: {"rows": _certified.robustness},
+    Lipschitz: {"slopes": _certified.steepest},
+    Certificate: {"margin": _certified.certificate},
+    Construction: {"error": _constructed.construction},
+    Rate: {"errors": _constructed.rate},
+    Simplification: {"reasons": _constructed.simplification},
+    Result: {"picture": _lab.picture},
+    HalfSpace: {"points": _lab.half_space},
+    Cut: {"regions": _lab.cut},
+    Agreement: {"errors": _lab.agreement},
+    Symmetry: {"weights": _lab.symmetry},
+    Depths: {"depth": _lab.depths},
+    Saturation: {"gradients": _lab.saturation},
+    Sharing: {"errors": _lab.sharing},
+    Memory: {"answers": _lab.memory},
+    Approximated: {"errors": _lab.approximated},
+    OneSign: {"fits": _lab.one_sign},
 }
 
 

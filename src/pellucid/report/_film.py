@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from ..errors import SettingError
 from ..geometry import Complex
 from ..insight import View
+from ..language import phrase, spoken
 from ..store import write_bytes, write_text
 from ._colours import PAPER, variables
 from ._figures import figure_of
@@ -56,17 +57,19 @@ def film_of(
         raise SettingError(
             f"A film wants one complex or more, and a time above 0 for each; got {len(frames)} and {seconds_per_frame}."
         )
-    labels = [f"{i + 1} of {len(frames)}" for i in range(len(frames))] if labels is None else list(labels)
+    if labels is None:
+        labels = [phrase("{i} of {n}", i=i + 1, n=len(frames)) for i in range(len(frames))]
     if len(labels) != len(frames):
         raise SettingError(f"There are {len(frames)} complexes and {len(labels)} labels: give one for each.")
-    drawn = drawings(frames, labels, options)
+    drawn = drawings(frames, list(labels), options)
     if place.suffix.lower() == ".gif":
         return write_bytes(place, gif(drawn, seconds_per_frame))
-    words = f"The regions over time, {len(drawn)} pictures."
+    words = phrase("The regions over time, {n} pictures.", n=len(drawn))
     svg = moving(drawn, seconds_per_frame, "film", words, ALONE.format(light=variables(0), dark=variables(1)))
     if place.suffix.lower() == ".svg":
         return write_text(place, svg)
-    head = '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Regions over time</title>'
+    title = phrase("Regions over time")
+    head = f'<!doctype html>\n<html lang="{spoken()}"><head><meta charset="utf-8"><title>{title}</title>'
     return write_text(
         place, f"{head}<style>body{{margin:0}}svg{{max-width:760px}}</style></head><body>{svg}</body></html>\n"
     )
@@ -79,7 +82,10 @@ def drawings(frames: Sequence[Complex | View], labels: Sequence[str], options: d
     titles: list[dict[str, str]] = [{} for _ in frames]
     if options.get("kind", "regions") == "regions":
         options = {"span": np.concatenate([one.values for one in found]), "pixels": PIXELS, "shades": SHADES} | options
-        titles = [{"title": f"{cut(said, 40)}: {one.count:,} regions"} for one, said in zip(found, labels, strict=True)]
+        titles = [
+            {"title": phrase("{label}: {n:,} regions", label=cut(said, 40), n=one.count)}
+            for one, said in zip(found, labels, strict=True)
+        ]
     figures = [figure_of(frame, **options, **title) for frame, title in zip(frames, titles, strict=True)]
     if len({one.box for one in found}) == 1:
         laid_out_alike(figures)

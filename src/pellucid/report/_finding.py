@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from ..doctor import Finding
 from ..errors import SettingError
+from ..language import phrase
 from . import _finding_data, _finding_network, _finding_output, _finding_training
 
 Numbers = dict[str, Any]
@@ -25,73 +26,106 @@ class Picture(NamedTuple):
 # The first whose numbers are there is drawn.
 PICTURES: tuple[Picture, ...] = (
     Picture(
-        ("weights",), _finding_network.tied,
-        "A column for each unit. Units with equal columns get equal blame and take equal steps: they stay equal.",
+        ("weights",),
+        _finding_network.tied,
+        phrase(
+            "A column for each unit. Units with equal columns get equal blame and take equal steps: they stay equal."
+        ),
     ),
     Picture(
-        ("spread", "blame"), _finding_network.depth,
-        "The dashed line is a signal that keeps its size. A straight slope is the same factor in every layer.",
+        ("spread", "blame"),
+        _finding_network.depth,
+        phrase("The dashed line is a signal that keeps its size. A straight slope is the same factor in every layer."),
     ),
     Picture(
-        ("dead",), _finding_network.dead,
-        "Left of 0 a ReLU is 0 and so is its slope: a unit with no row on the right learns nothing.",
+        ("dead",),
+        _finding_network.dead,
+        phrase("Left of 0 a ReLU is 0 and so is its slope: a unit with no row on the right learns nothing."),
     ),
     Picture(
-        ("flat",), _finding_network.saturated,
-        "The blame is multiplied by the slope. Where the dots lie on the shaded parts, next to nothing comes through.",
+        ("flat",),
+        _finding_network.saturated,
+        phrase(
+            "The blame is multiplied by the slope. Where the dots lie on the shaded parts, next to nothing comes "
+            "through."
+        ),
     ),
     Picture(
-        ("ratios",), _finding_network.law,
-        "1 keeps the variance from layer to layer; what is outside the band shrinks or grows the signal tenfold.",
+        ("ratios",),
+        _finding_network.law,
+        phrase(
+            "1 keeps the variance from layer to layer; what is outside the band shrinks or grows the signal tenfold."
+        ),
     ),
-    Picture(("constant",), _finding_output.constant, "Whatever z is, softmax over one unit answers the same."),
+    Picture(("constant",), _finding_output.constant, phrase("Whatever z is, softmax over one unit answers the same.")),
     Picture(
-        ("low", "high", "targets"), _finding_output.reach,
-        "The band is what the output activation can give. No weights reach a target outside of it.",
-    ),
-    Picture(
-        ("pair", "margins"), _finding_output.blame,
-        "To the left an answer is wrong, and the further the surer. The marks are rows of this training: what lies "
-        "between the lines is blame that they do not get.",
-    ),
-    Picture(
-        ("clipped", "loss"), _finding_output.clipped,
-        "What is not between 0 and 1 is no probability: it is cut off there, and the row teaches nothing.",
+        ("low", "high", "targets"),
+        _finding_output.reach,
+        phrase("The band is what the output activation can give. No weights reach a target outside of it."),
     ),
     Picture(
-        ("rates",), _finding_training.rates,
-        "What short trainings from the same start reach at other learning rates.",
-    ),
-    Picture(("losses",), _finding_training.losses, "The loss of one part of the training after another."),
-    Picture(
-        ("held", "loss"), _finding_training.overfit,
-        "Where the two lines part, the network begins to learn its rows by heart.",
-    ),
-    Picture(("tests",), _finding_data.tests, "Each test asks in its own way. Chance too reaches as far as the line."),
-    Picture(("shift", "scores"), _finding_data.shifts, "Neighbours are alike only where the targets are moved."),
-    Picture(
-        ("deviations",), _finding_data.columns,
-        "Networks start with weights for columns of deviation 1, the line. The axis is logarithmic.",
+        ("pair", "margins"),
+        _finding_output.blame,
+        phrase(
+            "To the left an answer is wrong, and the further the surer. The marks are rows of this training: what lies "
+            "between the lines is blame that they do not get."
+        ),
     ),
     Picture(
-        ("mean", "spread"), _finding_data.scale,
-        "Networks start with weights for columns of mean 0 and deviation 1, the line. The axis is logarithmic.",
+        ("clipped", "loss"),
+        _finding_output.clipped,
+        phrase("What is not between 0 and 1 is no probability: it is cut off there, and the row teaches nothing."),
     ),
     Picture(
-        ("mean", "deviation"), _finding_data.targets,
-        "Bars reach one standard deviation to either side of the mean, the mark. The steps have to bridge the rest.",
+        ("rates",),
+        _finding_training.rates,
+        phrase("What short trainings from the same start reach at other learning rates."),
     ),
-    Picture(("counts",), _finding_data.counts, "Every row pulls alike, so the most frequent class pulls most."),
-    Picture(("share", "chance"), _finding_data.shared, "Rows held out that were learned from are answered by heart."),
+    Picture(("losses",), _finding_training.losses, phrase("The loss of one part of the training after another.")),
     Picture(
-        ("before", "after", "chance"), _finding_data.kept,
-        "The share of rows whose nearest other row has their own class: what is lost is lost to learning.",
+        ("held", "loss"),
+        _finding_training.overfit,
+        phrase("Where the two lines part, the network begins to learn its rows by heart."),
     ),
-    Picture(("parts", "of"), _finding_data.shares, "What the rows hold says how far any network can come."),
-    Picture(("points", "beside"), _finding_data.beside, "Each dot is a row: one number can be read off the other."),
-    Picture(("along", "values"), _finding_data.along, "The network can only rise along this column."),
-    Picture(("reached",), _finding_training.reached, "Short trainings from the same start and the same rows."),
-)  # fmt: skip
+    Picture(
+        ("tests",), _finding_data.tests, phrase("Each test asks in its own way. Chance too reaches as far as the line.")
+    ),
+    Picture(
+        ("shift", "scores"), _finding_data.shifts, phrase("Neighbours are alike only where the targets are moved.")
+    ),
+    Picture(
+        ("deviations",),
+        _finding_data.columns,
+        phrase("Networks start with weights for columns of deviation 1, the line. The axis is logarithmic."),
+    ),
+    Picture(
+        ("mean", "spread"),
+        _finding_data.scale,
+        phrase("Networks start with weights for columns of mean 0 and deviation 1, the line. The axis is logarithmic."),
+    ),
+    Picture(
+        ("mean", "deviation"),
+        _finding_data.targets,
+        phrase(
+            "Bars reach one standard deviation to either side of the mean, the mark. The steps have to bridge the rest."
+        ),
+    ),
+    Picture(("counts",), _finding_data.counts, phrase("Every row pulls alike, so the most frequent class pulls most.")),
+    Picture(
+        ("share", "chance"), _finding_data.shared, phrase("Rows held out that were learned from are answered by heart.")
+    ),
+    Picture(
+        ("before", "after", "chance"),
+        _finding_data.kept,
+        phrase("The share of rows whose nearest other row has their own class: what is lost is lost to learning."),
+    ),
+    Picture(("parts", "of"), _finding_data.shares, phrase("What the rows hold says how far any network can come.")),
+    Picture(
+        ("points", "beside"), _finding_data.beside, phrase("Each dot is a row: one number can be read off the other.")
+    ),
+    Picture(("along", "values"), _finding_data.along, phrase("The network can only rise along this column.")),
+    Picture(("reached",), _finding_training.reached, phrase("Short trainings from the same start and the same rows.")),
+)
 
 
 def found(record: Finding) -> Picture | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,42 +10,48 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from ..language import phrase
+from ..recall import recalled
 from ._colours import BLUE, GREEN, INK, MUTED, RED
 from ._finding_network import bars
 from ._style import dress, new, powers, tips
-from .words import number, share, signed, squeezed
+from .words import measure, number, percent, share, signed, squeezed
 
 FEW = 14  # columns with their names
 CHANCE = 2.0  # standard deviations, as the doctor counts it
 USUAL = (0.1, 10.0)
 TARGET = "target"
-ROWS = "share of the rows"
 
 
 def tests(numbers: dict[str, Any], where: str) -> Figure:
     """How far above chance each test of a relation lies."""
-    found = {name: float(value) for name, value in numbers["tests"].items()}
+    found = {recalled(name): float(value) for name, value in numbers["tests"].items()}
     figure, ((axes,),) = new(1.3 + 0.27 * len(found))
     values = np.array(list(found.values()))
-    said = [f"{name}: {signed(value, '.1f')} standard deviations" for name, value in found.items()]
+    said = [deviated(name, value) for name, value in found.items()]
     bars(axes, list(found), values, [BLUE] * len(found), said)
     axes.axvline(CHANCE, color=GREEN, linewidth=1.5)
     axes.set_xlim(min(-CHANCE, values.min()) - 0.5, max(2 * CHANCE, values.max()) + 0.5)
-    dress(axes, "No test sees a relation", "standard deviations above chance", "", grid="x")
+    dress(axes, phrase("No test sees a relation"), phrase("standard deviations above chance"), "", grid="x")
     return figure
+
+
+def deviated(name: str, value: float) -> str:
+    return phrase("{name}: {value} standard deviations", name=name, value=signed(value, ".1f"))
 
 
 def shifts(numbers: dict[str, Any], where: str) -> Figure:
     """How alike the targets of neighbours are, with the targets moved by so many rows."""
     found = {int(shift): float(value) for shift, value in numbers["scores"].items()}
     order = sorted(found, key=lambda shift: (shift == 0, shift))
-    names = ["in reverse" if shift == 0 else f"moved by {signed(shift, 'd')}" for shift in order]
+    names = [phrase("moved by {n}", n=signed(shift, "d")) if shift else phrase("in reverse") for shift in order]
     best = int(numbers["shift"])
     figure, ((axes,),) = new(1.3 + 0.25 * len(order))
     values = np.array([found[shift] for shift in order])
-    said = [f"{name}: {signed(value, '.1f')} standard deviations" for name, value in zip(names, values, strict=True)]
+    said = [deviated(name, value) for name, value in zip(names, values, strict=True)]
     bars(axes, names, values, [RED if shift == best else BLUE for shift in order], said)
-    dress(axes, "Neighbours are alike where the targets are …", "standard deviations above chance", "", grid="x")
+    title = phrase("Neighbours are alike where the targets are …")
+    dress(axes, title, phrase("standard deviations above chance"), "", grid="x")
     return figure
 
 
@@ -56,7 +63,7 @@ def columns(numbers: dict[str, Any], where: str) -> Figure:
 def scale(numbers: dict[str, Any], where: str) -> Figure:
     """The deviation of each column, and how far its mean lies from 0."""
     spread, mean = np.atleast_1d(np.array(numbers["spread"], float)), np.atleast_1d(np.array(numbers["mean"], float))
-    names = list(numbers.get("names", ())) or [f"column {i}" for i in range(len(spread))]
+    names = list(numbers.get("names", ())) or [phrase("column {i}", i=i) for i in range(len(spread))]
     return spreads(spread, np.abs(mean), names if where != "targets" else [TARGET] * len(spread))
 
 
@@ -70,8 +77,12 @@ def spreads(deviation: np.ndarray, offset: np.ndarray | None, names: list[str]) 
     figure, ((axes,),) = new(1.9 + 0.26 * n if named else 3.2)
     size = np.clip(np.nan_to_num(deviation), least, most)
     colours = [BLUE if USUAL[0] <= d <= USUAL[1] else RED for d in deviation]
-    words = names if len(names) == n else [f"column {i} in order" for i in range(n)]
-    said = [f"{word}: standard deviation {number(float(d), 3)}" for word, d in zip(words, deviation, strict=True)]
+    words = names if len(names) == n else [phrase("column {i} in order", i=i) for i in range(n)]
+    words = [phrase("target") if word == TARGET else word for word in words]
+    said = [
+        phrase("{name}: standard deviation {value}", name=word, value=number(float(d), 3))
+        for word, d in zip(words, deviation, strict=True)
+    ]
     at = np.arange(n)
     draw = axes.barh if named else axes.bar
     boxes = draw(at, size - 1, 0.7 if n <= 60 else 1.0, **{"left" if named else "bottom": 1.0}, color=colours)
@@ -80,8 +91,8 @@ def spreads(deviation: np.ndarray, offset: np.ndarray | None, names: list[str]) 
     if offset is not None and (offset > least).any():
         far = np.flatnonzero(offset > least)
         place = (offset[far], at[far]) if named else (at[far], offset[far])
-        dots = axes.scatter(*place, s=30, color=INK, marker="D", linewidths=0, zorder=3, label="|mean|")
-        tips(dots, [f"{words[i]}: |mean| {number(float(offset[i]), 3)}" for i in far])
+        dots = axes.scatter(*place, s=30, color=INK, marker="D", linewidths=0, zorder=3, label=phrase("|mean|"))
+        tips(dots, [phrase("{name}: |mean| {value}", name=words[i], value=number(float(offset[i]), 3)) for i in far])
         figure.legend(handles=[dots], loc="outside lower left", labelcolor=MUTED)
     settle(axes, named, (least, most), names, n)
     return figure
@@ -98,22 +109,27 @@ def settle(axes: Axes, named: bool, span: tuple[float, float], names: list[str],
     side.set_major_formatter(powers)
     if named:
         axes.set_ylim(n - 0.5, -0.5)
-        axes.set_yticks(range(n), [squeezed(name, 20) for name in names])
-        of = "the targets" if set(names) == {TARGET} else "each column"
-        dress(axes, f"Standard deviation of {of}", "standard deviation (logarithmic)", "", grid="x")
+        axes.set_yticks(range(n), [squeezed(phrase("target") if name == TARGET else name, 20) for name in names])
+        title = phrase("Standard deviation of each column")
+        if set(names) == {TARGET}:
+            title = phrase("Standard deviation of the targets")
+        dress(axes, title, phrase("standard deviation (logarithmic)"), "", grid="x")
     else:
         axes.set_xlim(-0.5, n - 0.5)
-        dress(axes, "Standard deviation of each column", "column" if names else "columns, in order", "", grid="y")
+        across = phrase("column") if names else phrase("columns, in order")
+        dress(axes, phrase("Standard deviation of each column"), across, "", grid="y")
 
 
 def targets(numbers: dict[str, Any], where: str) -> Figure:
     """The targets beside what a network answers before its first step."""
     figure, ((axes,),) = new(1.9)
-    rows = {"first outputs": (0.0, 1.0), "targets": (float(numbers["mean"]), float(numbers["deviation"]))}
+    own = float(numbers["mean"]), float(numbers["deviation"])
+    rows = {phrase("first outputs"): (0.0, 1.0), phrase("targets"): own}
     colours = (GREEN, RED)
     for i, (name, (mean, deviation)) in enumerate(rows.items()):
         (box,) = axes.barh([i], [2 * deviation], 0.5, left=[mean - deviation], color=colours[i])
-        tips(box, [f"{name}: mean {number(mean, 3)}, standard deviation {number(deviation, 3)}"])
+        known = {"mean": number(mean, 3), "deviation": number(deviation, 3)}
+        tips(box, [phrase("{name}: mean {mean}, standard deviation {deviation}", name=name, **known)])
         axes.scatter([mean], [i], s=34, color=INK, marker="D", linewidths=0, zorder=3)
     axes.use_sticky_edges = False
     axes.margins(x=0.06)
@@ -121,7 +137,7 @@ def targets(numbers: dict[str, Any], where: str) -> Figure:
     axes.set_yticks(range(2), list(rows))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(lambda value, _: number(float(value), 3))
-    dress(axes, "Targets beside the first outputs", "value", "", grid="x")
+    dress(axes, phrase("Targets beside the first outputs"), phrase("value"), "", grid="x")
     return figure
 
 
@@ -131,49 +147,57 @@ def counts(numbers: dict[str, Any], where: str) -> Figure:
     few = len(found) <= FEW
     figure, ((axes,),) = new(1.2 + 0.25 * len(found) if few else 2.8)
     total = max(found.sum(), 1)
-    said = [f"class {i}: {int(n):,} rows, {share(n / total)}" for i, n in enumerate(found)]
+    said = [phrase("class {i}: {n:,} rows, {part}", i=i, n=int(n), part=share(n / total)) for i, n in enumerate(found)]
     colours = [RED if n * len(found) < 0.1 * total else BLUE for n in found]
     if few:
-        bars(axes, [f"class {i}" for i in range(len(found))], found, colours, said)
-        dress(axes, "Rows of each class", "rows", "", grid="x")
+        bars(axes, [phrase("class {i}", i=i) for i in range(len(found))], found, colours, said)
+        dress(axes, phrase("Rows of each class"), phrase("rows"), "", grid="x")
         return figure
     for box, text in zip(axes.bar(np.arange(len(found)), found, color=colours), said, strict=True):
         tips(box, [text])
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    dress(axes, "Rows of each class", "class", "rows", grid="y")
+    dress(axes, phrase("Rows of each class"), phrase("class"), phrase("rows"), grid="y")
     return figure
 
 
 def shared(numbers: dict[str, Any], where: str) -> Figure:
     """How many of the rows held out were learned from, beside how many repeat each other."""
-    found = {"of those held out": numbers["share"], "among themselves": numbers["chance"]}
-    return parts(found, (RED, MUTED), "Rows that are among those learned from")
+    found: dict[str, Any] = {
+        phrase("of those held out"): numbers["share"],
+        phrase("among themselves"): numbers["chance"],
+    }
+    return parts(found, (RED, MUTED), phrase("Rows that are among those learned from"))
 
 
 def kept(numbers: dict[str, Any], where: str) -> Figure:
     """How many rows keep their class as their nearest, with and without the change."""
-    found = {"as they are": numbers["before"], "as changed": numbers["after"], "by chance": numbers["chance"]}
-    return parts(found, (BLUE, RED, MUTED), "Nearest to a row of their own class")
+    found: dict[str, Any] = {
+        phrase("as they are"): numbers["before"],
+        phrase("as changed"): numbers["after"],
+        phrase("by chance"): numbers["chance"],
+    }
+    return parts(found, (BLUE, RED, MUTED), phrase("Nearest to a row of their own class"))
 
 
 def shares(numbers: dict[str, Any], where: str) -> Figure:
     """Shares of the rows, under the words that the rule gives."""
-    found = {squeezed(str(name), 24): value for name, value in list(numbers["parts"].items())[:FEW]}
-    return parts(found, (RED, *[BLUE] * (len(found) - 1)), str(numbers["of"]), numbers.get("axis", ROWS))
+    found = {squeezed(recalled(name), 24): value for name, value in list(numbers["parts"].items())[:FEW]}
+    axis = measure(numbers["axis"]) if "axis" in numbers else ""
+    return parts(found, (RED, *[BLUE] * (len(found) - 1)), recalled(numbers["of"]), axis)
 
 
 def beside(numbers: dict[str, Any], where: str) -> Figure:
     """One column along another, or along the target."""
     figure, ((axes,),) = new(3.0)
     x, y = (np.array(values, float) for values in numbers["points"])
-    name, other = squeezed(str(numbers["name"]), 24), squeezed(str(numbers["beside"]), 24)
+    name, other = (squeezed(recalled(numbers[which]), 24) for which in ("name", "beside"))
     dots = axes.scatter(x, y, s=18, color=BLUE, alpha=0.5, linewidths=0)
     tips(dots, [f"{name} {number(float(a))}, {other} {number(float(b))}" for a, b in zip(x, y, strict=True)])
-    dress(axes, f"{name} and {other} say the same", name, other)
+    dress(axes, phrase("{name} and {other} say the same", name=name, other=other), name, other)
     return figure
 
 
-def parts(found: dict[str, Any], colours: tuple[str, ...], title: str, axis: str = ROWS) -> Figure:
+def parts(found: Mapping[str, Any], colours: tuple[str, ...], title: str, axis: str = "") -> Figure:
     """Shares as bars with their numbers."""
     figure, ((axes,),) = new(1.1 + 0.28 * len(found))
     values = np.array(list(found.values()), float)
@@ -183,8 +207,8 @@ def parts(found: dict[str, Any], colours: tuple[str, ...], title: str, axis: str
             share(float(value)), (value, i), (4, 0), textcoords="offset points", va="center", color=MUTED, size=9
         )
     axes.set_xlim(0, 1.14 * max(values.max(), 0.05))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
-    dress(axes, title, axis, "", grid="x")
+    axes.xaxis.set_major_formatter(lambda value, _: percent(f"{100 * value:g}"))
+    dress(axes, title, axis or phrase("share of the rows"), "", grid="x")
     return figure
 
 
@@ -193,7 +217,8 @@ def along(numbers: dict[str, Any], where: str) -> Figure:
     figure, ((axes,),) = new(3.0)
     x, y = np.array(numbers["along"], float), np.array(numbers["values"], float)
     dots = axes.scatter(x, y, s=18, color=BLUE, alpha=0.5, linewidths=0)
-    tips(dots, [f"{len(x)} rows: the target falls in {share(float(numbers['share']))} of their pairs"])
-    name = str(numbers.get("name", "the column"))
-    dress(axes, f"The target falls along {squeezed(name, 24)}", squeezed(name, 40), "target")
+    part = share(float(numbers["share"]))
+    tips(dots, [phrase("{n} rows: the target falls in {part} of their pairs", n=len(x), part=part)])
+    name = numbers.get("name", phrase("the column"))
+    dress(axes, phrase("The target falls along {name}", name=squeezed(name, 24)), squeezed(name, 40), phrase("target"))
     return figure

@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..activations import curve as curve_of
+from ..language import phrase
 from ._colours import BLUE, GREEN, INK, LINE, MUTED, ORANGE, RED
 from ._signal import WORDS, span
-from ._style import dress, new, powers, tips
+from ._style import dress, new, percents, powers, tips
 from ._weights import cells
-from .words import number, share, squeezed
+from .words import number, share, squeezed, width
 
 FLAT = 0.01  # of the steepest slope, as the doctor counts it
 LAW = 10.0
@@ -26,8 +27,8 @@ def tied(numbers: dict[str, Any], where: str) -> Figure:
     weights = np.asarray(numbers["weights"], float)
     high, wide = weights.shape
     figure, ((axes,),) = new(1.35 + 0.19 * high)
-    dress(axes, f"Weights of {where}", "unit", "", grid="")
-    cells(axes, weights, [f"input {i}" for i in range(high)], [str(j) for j in range(wide)])
+    dress(axes, phrase("Weights of {layer}", layer=where), phrase("unit"), "", grid="")
+    cells(axes, weights, [phrase("input {i}", i=i) for i in range(high)], [str(j) for j in range(wide)])
     return figure
 
 
@@ -35,11 +36,11 @@ def depth(numbers: dict[str, Any], where: str) -> Figure:
     """How far the outputs of each layer vary, and the blame that comes back to them."""
     figure, panels = new(4.6, 2, sharex=True)
     upper, lower = panels[:, 0]
-    paths = [path or "the network" for path in numbers["paths"]]
-    by_layer(upper, numbers["spread"], paths, BLUE, "signal", first=True)
-    by_layer(lower, numbers["blame"], paths, ORANGE, "blame", first=False)
-    dress(upper, "Signal: how far the outputs vary", "", "deviation")
-    dress(lower, "Blame: the error signal that comes back", "", "root mean square")
+    paths = [path or phrase("the network") for path in numbers["paths"]]
+    by_layer(upper, numbers["spread"], paths, BLUE, phrase("signal"), first=True)
+    by_layer(lower, numbers["blame"], paths, ORANGE, phrase("blame"), first=False)
+    dress(upper, phrase("Signal: how far the outputs vary"), "", phrase("deviation"))
+    dress(lower, phrase("Blame: the error signal that comes back"), "", phrase("root mean square"))
     label_layers(lower, paths)
     return figure
 
@@ -50,7 +51,8 @@ def by_layer(axes: Axes, values: Sequence[Any], paths: Sequence[str], colour: st
     seen = np.isfinite(sizes) & (sizes > 0)
     axes.set_xlim(-0.5, len(values) - 0.5)
     if not seen.any():
-        axes.text(0.5, 0.5, f"the {what} is 0 in every layer", transform=axes.transAxes, ha="center", color=RED)
+        said = phrase("the {what} is 0 in every layer", what=what)
+        axes.text(0.5, 0.5, said, transform=axes.transAxes, ha="center", color=RED)
         axes.set_yticks([])
         return
     kept = sizes[seen][0 if first else -1]
@@ -64,16 +66,16 @@ def by_layer(axes: Axes, values: Sequence[Any], paths: Sequence[str], colour: st
     if len(gone):
         floor = np.full(len(gone), axes.get_ylim()[0])
         marks = axes.scatter(gone, floor, s=46, color=RED, marker="v", linewidths=0, zorder=3, clip_on=False)
-        tips(marks, [f"{paths[i]}: {'0' if sizes[i] == 0 else 'not finite'}" for i in gone])
+        tips(marks, [f"{paths[i]}: {number(sizes[i])}" for i in gone])
 
 
 def label_layers(axes: Axes, paths: Sequence[str]) -> None:
     """Paths under the axis where they fit, else their numbers."""
-    if sum(map(len, paths)) <= WORDS:
+    if sum(map(width, paths)) <= WORDS:
         axes.set_xticks(range(len(paths)), paths)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    axes.set_xlabel("layers, from the input to the output")
+    axes.set_xlabel(phrase("layers, from the input to the output"))
 
 
 def dead(numbers: dict[str, Any], where: str) -> Figure:
@@ -83,11 +85,14 @@ def dead(numbers: dict[str, Any], where: str) -> Figure:
     rows = 1 + (margins is not None)
     high = 1.1 + 0.24 * len(paths) + 2.0 * (rows - 1)
     figure, panels = new(high, rows, height_ratios=[0.7 + 0.24 * len(paths), 1.6][:rows])
-    said = [f"{path}: {share(part)} of the units are dead" for path, part in zip(paths, shares, strict=True)]
+    said = [
+        phrase("{path}: {part} of the units are dead", path=path, part=share(part))
+        for path, part in zip(paths, shares, strict=True)
+    ]
     bars(panels[0, 0], paths, shares, [RED if part >= 0.9 else BLUE for part in shares], said)
     panels[0, 0].set_xlim(0, 1)
-    panels[0, 0].xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    dress(panels[0, 0], "Units that are 0 on every row", "share of the units", "", grid="x")
+    panels[0, 0].xaxis.set_major_formatter(percents)
+    dress(panels[0, 0], phrase("Units that are 0 on every row"), phrase("share of the units"), "", grid="x")
     if margins is not None:
         sides(panels[1, 0], np.array(margins, float))
     return figure
@@ -103,11 +108,12 @@ def sides(axes: Axes, margins: np.ndarray) -> None:
     colours = [RED if right <= 1e-12 else BLUE for right in edges[1:]]
     boxes = axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=colours)
     for box, count, left, right in zip(boxes, counts, edges[:-1], edges[1:], strict=True):
-        tips(box, [f"z from {number(float(left), 3)} to {number(float(right), 3)}: {count} rows"])
+        ends = {"a": number(float(left), 3), "b": number(float(right), 3)}
+        tips(box, [phrase("z from {a} to {b}: {n} rows", **ends, n=int(count))])
     axes.axvline(0, color=GREEN, linewidth=1.6)
     axes.set_xlim(low - room, max(high, 0) + room)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    dress(axes, "One such unit: z of the rows, its kink at 0", "z", "rows", grid="y")
+    dress(axes, phrase("One such unit: z of the rows, its kink at 0"), "z", phrase("rows"), grid="y")
 
 
 def saturated(numbers: dict[str, Any], where: str) -> Figure:
@@ -117,10 +123,11 @@ def saturated(numbers: dict[str, Any], where: str) -> Figure:
     paths, shares = list(numbers["flat"]), np.array(list(numbers["flat"].values()), float)
     figure, ((axes,),) = new(1.1 + 0.24 * len(paths))
     bars(axes, paths, shares, [RED if part > 0.3 else BLUE for part in shares],
-         [f"{path}: {share(part)} on the flat part" for path, part in zip(paths, shares, strict=True)])  # fmt: skip
+         [phrase("{path}: {part} on the flat part", path=path, part=share(part))
+          for path, part in zip(paths, shares, strict=True)])  # fmt: skip
     axes.set_xlim(0, 1)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    dress(axes, "Outputs on the flat part of the curve", "share of the outputs", "", grid="x")
+    axes.xaxis.set_major_formatter(percents)
+    dress(axes, phrase("Outputs on the flat part of the curve"), phrase("share of the outputs"), "", grid="x")
     return figure
 
 
@@ -135,12 +142,13 @@ def on_the_curve(z: np.ndarray, name: str, where: str) -> Figure:
     for left, right in intervals(at, slopes < FLAT * steepest):
         axes.axvspan(left, right, color=RED, alpha=0.1, linewidth=0)
     axes.plot(at, values, color=BLUE, label=name)
-    axes.plot(at, slopes / steepest, color=ORANGE, label="its slope, of the steepest")
+    axes.plot(at, slopes / steepest, color=ORANGE, label=phrase("its slope, of the steepest"))
     own, own_slopes = on(name, some)
     flat = own_slopes < FLAT * steepest
     dots = axes.scatter(some, own, s=30, color=[RED if f else INK for f in flat], alpha=0.45, linewidths=0, zorder=3)
-    tips(dots, [f"{share(float(flat.mean()) if len(flat) else 0.0)} of these {len(some)} values lie on the flat parts"])
-    dress(axes, f"Where the units of {where} lie", "z", "")
+    part = share(float(flat.mean()) if len(flat) else 0.0)
+    tips(dots, [phrase("{part} of these {n} values lie on the flat parts", part=part, n=len(some))])
+    dress(axes, phrase("Where the units of {layer} lie", layer=where), "z", "")
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=2, borderaxespad=0)
     return figure
 
@@ -168,14 +176,18 @@ def law(numbers: dict[str, Any], where: str) -> Figure:
     axes.axvline(1, color=GREEN, linewidth=1.4)
     axes.hlines(at, 1, ratios, color=MUTED, linewidth=1.2)
     dots = axes.scatter(ratios, at, s=36, color=[RED if o else BLUE for o in off], linewidths=0, zorder=3)
-    tips(dots, [f"{path}: {number(float(r), 3)} times its law" for path, r in zip(paths, ratios, strict=True)])
+    tips(dots, [
+        phrase("{path}: {ratio} times its law", path=path, ratio=number(float(r), 3))
+        for path, r in zip(paths, ratios, strict=True)
+    ])  # fmt: skip
     axes.set_xscale("log")
     axes.set_xlim(min(ratios.min(), 1 / LAW) / 2, max(ratios.max(), LAW) * 2)
     axes.set_ylim(len(paths) - 0.5, -0.5)
     axes.set_yticks(at, [squeezed(path, 18) for path in paths])
     axes.minorticks_off()
     axes.xaxis.set_major_formatter(powers)
-    dress(axes, "First weights beside the law of their variance", "standard deviation / √(2 / (n_in + n_out))", "", "x")
+    across = phrase("standard deviation / √(2 / (n_in + n_out))")
+    dress(axes, phrase("First weights beside the law of their variance"), across, "", "x")
     return figure
 
 

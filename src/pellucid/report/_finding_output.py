@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..language import phrase
 from ._colours import BLUE, GREEN, MUTED, ORANGE, RED
-from ._style import dress, new, tips
-from .words import number, share
+from ._style import dress, new, percents, tips
+from .words import loss_name, number, share
 
 REACH = 8.0  # logits that are drawn to either side
 SPAN, MOST = (-1.5, 2.5), 10.0  # outputs, and blame, that are drawn
@@ -24,9 +25,9 @@ def constant(numbers: dict[str, Any], where: str) -> Figure:
     z = np.linspace(-6, 6, 201)
     axes.plot(z, sigmoid(z), color=GREEN, linestyle=(0, (4, 2.5)), label="sigmoid(z)")
     (line,) = axes.plot(z, np.full_like(z, numbers["constant"]), color=RED, label="softmax(z)")
-    tips(line, [f"softmax of one unit is {number(float(numbers['constant']))} for every z"])
+    tips(line, [phrase("softmax of one unit is {value} for every z", value=number(float(numbers["constant"])))])
     axes.set_ylim(-0.08, 1.12)
-    dress(axes, f"The output of {where}", "z", "output")
+    dress(axes, phrase("The output of {layer}", layer=where), "z", phrase("output"))
     axes.legend(loc="center right")
     return figure
 
@@ -46,13 +47,14 @@ def reach(numbers: dict[str, Any], where: str) -> Figure:
     colours = [BLUE if low <= middle <= high else RED for middle in middles]
     boxes = axes.bar(edges[:-1], counts / max(len(y), 1), np.diff(edges), align="edge", color=colours)
     for box, count, a, b in zip(boxes, counts, edges[:-1], edges[1:], strict=True):
-        where_ = f"from {number(float(a), 3)} to {number(float(b), 3)}"
-        tips(box, [f"targets {where_}: {share(count / max(len(y), 1))} of those shown"])
+        ends, part = {"a": number(float(a), 3), "b": number(float(b), 3)}, share(count / max(len(y), 1))
+        tips(box, [phrase("targets from {a} to {b}: {part} of those shown", **ends, part=part)])
     axes.axvspan(max(low, least - room), min(high, most + room), color=GREEN, alpha=0.16, linewidth=0, zorder=0)
     axes.set_xlim(least - room, most + room)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axes.yaxis.set_major_formatter(percents)
     out = float(((y < low) | (y > high)).mean()) if len(y) else 0.0
-    dress(axes, f"{share(out)} of the targets are out of reach", "target", "share of the targets", grid="y")
+    title = phrase("{part} of the targets are out of reach", part=share(out))
+    dress(axes, title, phrase("target"), phrase("share of the targets"), grid="y")
     return figure
 
 
@@ -72,19 +74,22 @@ def blame(numbers: dict[str, Any], where: str) -> Figure:
     size, suited = abs(own(z)), 1 - sigmoid(z)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     axes.fill_between(z, size, suited, where=list(suited > size), color=ORANGE, alpha=0.12, linewidth=0)
-    axes.plot(z, suited, color=GREEN, linestyle=(0, (4, 2.5)), label="cross-entropy on the logit")
-    axes.plot(z, size, color=ORANGE, label=f"{loss.replace('_', ' ')}, output: {curve}")
+    axes.plot(z, suited, color=GREEN, linestyle=(0, (4, 2.5)), label=phrase("cross-entropy on the logit"))
+    own_label = phrase("{loss}, output: {curve}", loss=loss_name(loss), curve=curve)
+    axes.plot(z, size, color=ORANGE, label=own_label)
     marked(axes, margins, abs(own(margins)), margins < 0)
-    dress(axes, "Blame by how sure an answer is", "logit: wrong to the left, right to the right", "|dL/dz|")
+    across = phrase("logit: wrong to the left, right to the right")
+    dress(axes, phrase("Blame by how sure an answer is"), across, "|dL/dz|")
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=1, borderaxespad=0)
     return figure
 
 
 def marked(axes: Axes, at: np.ndarray, size: np.ndarray, wrong: np.ndarray) -> None:
     """Rows of the training on a line."""
-    rows = axes.scatter(at, size, s=26, color=BLUE, alpha=0.45, linewidths=0, zorder=3, label="rows of this training")
+    label = phrase("rows of this training")
+    rows = axes.scatter(at, size, s=26, color=BLUE, alpha=0.45, linewidths=0, zorder=3, label=label)
     if len(at):
-        tips(rows, [f"{share(float(wrong.mean()))} of these rows are answered wrongly"])
+        tips(rows, [phrase("{part} of these rows are answered wrongly", part=share(float(wrong.mean())))])
 
 
 def clipped(numbers: dict[str, Any], where: str) -> Figure:
@@ -94,10 +99,10 @@ def clipped(numbers: dict[str, Any], where: str) -> Figure:
     figure, ((axes,),) = new(3.4)
     z = np.linspace(*SPAN, 801)
     axes.axvspan(0, 1, color=GREEN, alpha=0.16, linewidth=0)
-    axes.plot(z, cut_off(z), color=ORANGE, label=numbers["loss"].replace("_", " "))
+    axes.plot(z, cut_off(z), color=ORANGE, label=loss_name(numbers["loss"]))
     marked(axes, outputs, np.minimum(cut_off(outputs), MOST), outputs < 0.5)
     axes.set_ylim(-0.03 * MOST, MOST)
-    dress(axes, "Blame by the output for the right class", "output", "|dL/dz|")
+    dress(axes, phrase("Blame by the output for the right class"), phrase("output"), "|dL/dz|")
     axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=1, borderaxespad=0)
     return figure
 

@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..insight import Gates, LayerGates
+from ..language import phrase
+from ..recall import recalled
 from ._colours import ORANGE
 from ._panels import chosen, shaded
 from ._style import dress, new
@@ -29,14 +31,16 @@ def strip(record: Gates, layer: str | None = None, row: int = 0) -> Figure:
     figure, panels = new(0.6 + 2.1 * len(found.openings), len(heights), sharex=True, height_ratios=heights)
     for (gate, opening), (picture, line) in zip(found.openings.items(), panels.reshape(-1, 2), strict=True):
         shown = np.nan_to_num(opening[row, :end, order])  # units first
-        shaded(picture, shown, f"{gate} gate", f"{gate} gate: {share(float(shown.mean()))} open on average")
-        picture.set_ylabel("unit")
+        open_ = share(float(shown.mean()))
+        said = phrase("{gate} gate: {share} open on average", gate=recalled(gate), share=open_)
+        shaded(picture, shown, phrase("{gate} gate", gate=recalled(gate)), said)
+        picture.set_ylabel(phrase("unit"))
         picture.set_yticks([])
         line.plot(np.arange(end), shown.mean(0), color=ORANGE)
-        dress(line, "mean", "", "", grid="y")
+        dress(line, phrase("mean"), "", "", grid="y")
         line.set_ylim(-0.05, 1.05)
         line.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    panels[-1, 0].set_xlabel("step; the fuller the blue, the further the gate is open")
+    panels[-1, 0].set_xlabel(phrase("step; the fuller the blue, the further the gate is open"))
     return figure
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.resources import files
 from typing import Any
 
-from ..backprop import Summary
+from ..backprop import Row, Summary
 from ..doctor import Diagnosis, Finding, Prescription
 from ..insight import Difference
+from ..language import phrase
 from ..records import Record
 from ._colours import variables
 from ._diagnosis_page import box, diagnosis, prescription
 from ._difference import pictures
 from ._figures import FIGURES, figure_of
-from ._markup import DOCUMENT, Markup, element, figure_box, join, table_of
+from ._markup import Markup, document, element, figure_box, join, table_of
 from ._style import styled
 from ._text import more_columns, shape, text_of
 from .words import number
@@ -29,6 +29,14 @@ STYLE = (
     ".pellucid .warn{--tone:var(--pl-orange)}.pellucid .even{--tone:var(--pl-muted)}"
 )
 
+# The formulas of layers that hold words.
+WORDED = (
+    phrase("y = max over the window of x"),
+    phrase("y = (1/n) Σ over the window of x"),
+    phrase("y = (x where it counts, 0 elsewhere; lengths)"),
+)
+FORMULAS = {words.key: words for words in WORDED}
+
 ONE = "main{padding-top:20px}figure{max-width:760px;margin:0 0 16px}"
 
 
@@ -39,14 +47,7 @@ def html_of(record: Record, options: dict[str, Any] | None = None) -> Markup:
 
 def document_of(record: Record, options: dict[str, Any]) -> str:
     """A page of one record, for screens light and dark."""
-    return DOCUMENT.format(
-        title=type(record).__name__,
-        light=variables(0),
-        dark=variables(1),
-        css=files("pellucid.report").joinpath("page.css").read_text("utf-8") + ONE,
-        hero="",
-        body=join(body_of(record, options)),
-    )
+    return document(type(record).__name__, "", body_of(record, options), ONE)
 
 
 def body_of(record: Record, options: dict[str, Any]) -> list[Markup]:
@@ -68,7 +69,7 @@ def body_of(record: Record, options: dict[str, Any]) -> list[Markup]:
             return [element("pre", words), *drawn]
     parts = [element("pre", words)]
     if type(record) in FIGURES:
-        said = f"The picture of this {type(record).__name__}; its numbers follow."
+        said = phrase("The picture of this {kind}; its numbers follow.", kind=type(record).__name__)
         parts.insert(0, figure_box(figure_of(record, **options), key, said))
     return parts
 
@@ -76,18 +77,24 @@ def body_of(record: Record, options: dict[str, Any]) -> list[Markup]:
 def summary(record: Summary) -> Markup:
     """A network as a table."""
     made = summary_table(record)
-    return made if record.error is None else element("div", made, element("p", "It ends here: ", record.error))
+    return made if record.error is None else element("div", made, element("p", phrase("It ends here: "), record.error))
 
 
 def summary_table(record: Summary, caption: str = "") -> Markup:
     """The layers, with the totals last."""
     more = more_columns(record)
-    head = ["path", "layer", "output", "parameters", "uses", "multiply-adds", *(c.title for c in more)]
+    head = [phrase("path"), phrase("layer"), phrase("output"), phrase("parameters"), phrase("uses")]
+    head += [phrase("multiply-adds"), *(c.title for c in more)]
     rows = [
-        [r.path or "the network", join([r.kind, element("p", r.formula, class_="muted small")]),
+        [r.path or phrase("the network"), join([r.kind, formula(r)]),
          shape(r.output[1:]), number(r.parameters), number(r.uses) if r.uses else "", number(r.macs),
          *(c.cells[i] for c in more)]
         for i, r in enumerate(record.rows)
     ]  # fmt: skip
-    total = ["total", "", "", number(record.parameters), "", number(record.macs), *(c.total for c in more)]
+    total = [phrase("total"), "", "", number(record.parameters), "", number(record.macs), *(c.total for c in more)]
     return table_of(head, [*rows, total], "  rrrr" + "r" * len(more), caption)
+
+
+def formula(row: Row) -> Markup:
+    """What a layer computes."""
+    return element("p", FORMULAS.get(row.formula, row.formula), class_="muted small")

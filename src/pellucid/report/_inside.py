@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..backprop import Blame, GradientCheck
+from ..language import phrase
 from ._colours import BLUE, ORANGE
 from ._style import dress, new, tips
 from .words import cut, number
@@ -24,8 +25,8 @@ def depth(record: Blame) -> Figure:
     figure, ((left, right),) = new(max(2.6, 1.3 + 0.3 * len(kept)), 1, 2, sharey=True)
     figure.get_layout_engine().set(wspace=0.1)  # pyright: ignore
     for axes, values, colour, title, label in (
-        (left, [s.variance for s in kept], BLUE, "Signal", "variance of the output"),
-        (right, [s.blame_variance for s in kept], ORANGE, "Blame", "mean δ² of the output"),
+        (left, [s.variance for s in kept], BLUE, phrase("Signal"), phrase("variance of the output")),
+        (right, [s.blame_variance for s in kept], ORANGE, phrase("Blame"), phrase("mean δ² of the output")),
     ):
         stems(axes, values, colour, [f"{name}: {label} {number(v, 3)}" for name, v in zip(names, values, strict=True)])
         dress(axes, title, label, "", grid="x")
@@ -54,11 +55,11 @@ def gradient_check(record: GradientCheck) -> Figure:
     figure, ((axes,),) = new(max(2.2, 1.2 + 0.26 * len(names)))
     dots = axes.scatter(errors, range(len(names)), s=34, color=BLUE, linewidths=0)
     tips(dots, [f"{name}: {error:.1e}" for name, error in zip(names, errors, strict=True)])
-    axes.axvline(1e-5, color=ORANGE, linewidth=1.2, linestyle=(0, (4, 3)), label="bound")
+    axes.axvline(1e-5, color=ORANGE, linewidth=1.2, linestyle=(0, (4, 3)), label=phrase("bound"))
     axes.set_xscale("log")
     axes.set_xlim(1e-16, max(1e-3, 10 * errors.max(initial=0)))
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_yticks(range(len(names)), [cut(name, 26) for name in names])
-    dress(axes, "Gradient against finite differences", "largest relative error", "", grid="x")
+    dress(axes, phrase("Gradient against finite differences"), phrase("largest relative error"), "", grid="x")
     axes.legend(loc="lower right")
     return figure

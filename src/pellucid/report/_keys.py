@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from ..language import phrase
 from ._colours import LINE, MUTED
 from ._faces import Scale, by_direction
 from ._style import dress
-from .words import cut, number
+from .words import cut, number, width
 
 MOST_KEYS = 10
 
@@ -26,8 +27,8 @@ def legend(figure: Figure, keys: Mapping[str, str], alpha: float = 0.75) -> None
     shown = [Patch(facecolor=to_rgba(colour, alpha), edgecolor="none", label=cut(name, 44))
              for name, colour in named[:MOST_KEYS]]  # fmt: skip
     if len(named) > MOST_KEYS:
-        shown.append(Patch(facecolor="none", edgecolor="none", label=f"and {len(named) - MOST_KEYS} more"))
-    longest = max((len(str(patch.get_label())) for patch in shown), default=1)
+        shown.append(Patch(facecolor="none", edgecolor="none", label=phrase("and {n} more", n=len(named) - MOST_KEYS)))
+    longest = max((width(str(patch.get_label())) for patch in shown), default=1)
     figure.legend(
         handles=shown, loc="outside lower left", ncols=max(1, min(len(shown), 10, 62 // (longest + 5))),
         handlelength=1.1, handleheight=1.1, columnspacing=1.2, labelcolor=MUTED,
@@ -56,7 +57,7 @@ def wheel(axes: Any, most: float) -> None:
     pixels[np.linalg.norm(slopes, axis=-1) > 1, 3] = 0
     pixels = (255 * pixels + 0.5).astype(np.uint8)
     axes.imshow(pixels, extent=(-1, 1, -1, 1), origin="lower", interpolation="none")
-    dress(axes, "uphill", f"rim: {number(most, 2)}\nor steeper", "", grid="")
+    dress(axes, phrase("uphill"), phrase("rim: {slope}\nor steeper", slope=number(most, 2)), "", grid="")
     axes.set_anchor("N")
     axes.set_xticks([])
     axes.set_yticks([])

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..errors import SettingError
 from ..geometry import Pieces, Surface
+from ..language import phrase
 from ._answers import rgb
 from ._colours import BLUE, INK, LINE, MANY, MUTED
 from ._faces import called
@@ -40,22 +41,37 @@ def along(record: Pieces, outputs: Sequence[str] = ()) -> Figure:
         axes.add_collection(drawn, autolim=False)
     around = 0.06 * (high - low or 1)
     axes.set(xlim=(0, 1), ylim=(low - around, high + around))
-    what = "the answer changes" if n > 1 else "it goes through 0"
-    flips = f"; {what} {'once' if len(record.flips) == 1 else f'{len(record.flips)} times'}" if record.flips else ""
-    dress(axes, f"{record.linear_pieces:,} linear pieces{flips}", "", "output", grid="y")
+    dress(axes, in_pieces(record), "", phrase("output"), grid="y")
     breaks(strip, record)
     if n > 1:
         legend(figure, {called(outputs, o, n): MANY[o] for o in range(min(n, MOST_OUTPUTS))}, 1.0)
     return figure
 
 
+def in_pieces(record: Pieces) -> str:
+    """How many pieces there are, and how often the answer changes, or an only output goes through 0."""
+    n, times = record.linear_pieces, len(record.flips)
+    if not times:
+        return phrase("{n:,} linear pieces", n=n)
+    if record.values.shape[1] > 1:
+        if times == 1:
+            return phrase("{n:,} linear pieces; the answer changes once", n=n)
+        return phrase("{n:,} linear pieces; the answer changes {times} times", n=n, times=times)
+    if times == 1:
+        return phrase("{n:,} linear pieces; it goes through 0 once", n=n)
+    return phrase("{n:,} linear pieces; it goes through 0 {times} times", n=n, times=times)
+
+
 def said_of(record: Pieces, o: int, name: str) -> list[str]:
     """The slope of every piece; of very many, what they are together."""
     if len(record.slopes) > MOST_TOLD:
-        return [f"{name}: {len(record.slopes):,} pieces"]
+        return [phrase("{name}: {n:,} pieces", name=name, n=len(record.slopes))]
     ends = zip(record.slopes[:, o], record.ends[:-1], record.ends[1:], strict=True)
-    return [f"{name}: slope {number(float(s), 3)} from t = {number(float(a), 3)} to {number(float(b), 3)}"
-            for s, a, b in ends]  # fmt: skip
+    return [
+        phrase("{name}: slope {slope} from t = {a} to {b}", name=name, slope=number(float(s), 3),
+               a=number(float(a), 3), b=number(float(b), 3))
+        for s, a, b in ends
+    ]  # fmt: skip
 
 
 def breaks(axes: Axes, record: Pieces) -> None:
@@ -66,12 +82,12 @@ def breaks(axes: Axes, record: Pieces) -> None:
         colours = [MANY[bends.index(at.bend) % len(MANY)] for at in record.breakpoints]
         drawn = LineCollection(lines, colors=colours, linewidths=1.1 if len(lines) < 200 else 0.5)
         many = len(lines) > MOST_TOLD
-        tips(drawn, [f"{len(lines):,} breakpoints"] if many else [
-            f"{at.name} bends at t = {number(at.t, 4)}" for at in record.breakpoints
+        tips(drawn, [phrase("{n:,} breakpoints", n=len(lines))] if many else [
+            phrase("{name} bends at t = {t}", name=at.name, t=number(at.t, 4)) for at in record.breakpoints
         ])  # fmt: skip
         axes.add_collection(drawn, autolim=False)
     axes.set(ylim=(0, 1), yticks=[])
-    dress(axes, "where units bend", "t, from the first input to the second", "", grid="")
+    dress(axes, phrase("where units bend"), phrase("t, from the first input to the second"), "", grid="")
     axes.spines[:].set(visible=True, color=LINE)
 
 
@@ -94,7 +110,7 @@ def surface(
         drawn = Poly3DCollection([record.polygon(p) for p in range(record.count)], facecolors=lit(record, turn))
         drawn.set(edgecolor=(*rgb(INK), 0.35), linewidth=float(np.clip(40 / record.count**0.75, 0.08, 0.5)))
         drawn.set_rasterized(record.count > 3000)
-        tips(drawn, [f"{record.count:,} polygons, area {number(record.area, 4)}"])
+        tips(drawn, [phrase("{n:,} polygons, area {area}", n=record.count, area=number(record.area, 4))])
         axes.add_collection3d(drawn, autolim=False)
     low, high = seen_of(record)
     frame = Line3DCollection(low + CUBE * (high - low), colors=LINE, linewidths=0.8, zorder=0)
@@ -102,9 +118,13 @@ def surface(
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
     axes.set_box_aspect(high - low)
     axes.view_init(*turn)
-    axes.set_title(f"{record.count:,} polygons at level {number(record.level, 3)}", loc="left")
-    closed = "watertight" if record.watertight else "not closed"
-    figure.supxlabel(f"area {number(record.area, 4)}, {closed}", size=9, color=MUTED)
+    title = phrase("{n:,} polygons at level {level}", n=record.count, level=number(record.level, 3))
+    axes.set_title(title, loc="left")
+    area = number(record.area, 4)
+    closed = phrase("area {area}, watertight", area=area)
+    if not record.watertight:
+        closed = phrase("area {area}, not closed", area=area)
+    figure.supxlabel(closed, size=9, color=MUTED)
     axes.set(xlabel=names[0], ylabel=names[1])
     axes.grid(False)
     axes.set_zlabel(names[2])

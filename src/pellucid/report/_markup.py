@@ -6,16 +6,19 @@ import io
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
+from ..language import phrase, spoken, translated
+from ._colours import variables
 from ._svg import svg_of
 
 DOCUMENT = """<!doctype html>
-<html lang="en">
+<html lang="{lang}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -47,8 +50,22 @@ class Markup(str):
 
 
 def safe(value: Any) -> str:
-    """A value as HTML text, escaped but where it is HTML already."""
-    return value if isinstance(value, Markup) else escape(str(value))
+    """A value as HTML text in the language at hand, escaped but where it is HTML already."""
+    return value if isinstance(value, Markup) else escape(said_of(value))
+
+
+def said_of(value: Any) -> str:
+    """A value as text in the language at hand."""
+    return translated(value) if isinstance(value, str) else str(value)
+
+
+def document(title: str, hero: str, body: Iterable[Any], css: str = "") -> str:
+    """A whole page, one file that needs nothing else, in the language at hand; `css` is added to that of all pages."""
+    own = files("pellucid.report").joinpath("page.css").read_text("utf-8") + css
+    light, dark = variables(0), variables(1)
+    return DOCUMENT.format(
+        lang=spoken(), title=safe(title), light=light, dark=dark, css=own, hero=hero, body=join(body)
+    )
 
 
 def element(name: str, *content: Any, **attributes: Any) -> Markup:
@@ -59,7 +76,7 @@ def element(name: str, *content: Any, **attributes: Any) -> Markup:
         '<p class="small">a &lt; b<b>1</b></p>'
     """
     given = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value is not None}
-    words = "".join(f' {key}="{escape(str(value))}"' for key, value in given.items())
+    words = "".join(f' {key}="{escape(said_of(value))}"' for key, value in given.items())
     return Markup(f"<{name}{words}>{''.join(map(safe, content))}</{name}>")
 
 
@@ -83,7 +100,7 @@ def table_of(
         lines.append(element("tr", first, *cells, class_="own" if n == own else None))
     above = element("caption", caption) if caption else ""
     made = element("table", above, element("thead", element("tr", *heads)), element("tbody", join(lines)))
-    return element("div", made, class_="scroll", tabindex="0", role="region", aria_label=caption or "table")
+    return element("div", made, class_="scroll", tabindex="0", role="region", aria_label=caption or phrase("table"))
 
 
 def bar(part: float) -> Markup:
@@ -107,13 +124,13 @@ def thumbnail(picture: np.ndarray, words: str) -> Markup:
     buffer = io.BytesIO()
     imsave(buffer, picture[::step, ::step], format="png", cmap="gray", vmin=0, vmax=255, metadata={"Software": ""})
     source = f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
-    return Markup(f'<img class="thumb" src="{source}" alt="{escape(words)}">')
+    return Markup(f'<img class="thumb" src="{source}" alt="{escape(translated(words))}">')
 
 
 def figure_box(figure: Figure, name: str, words: str, caption: Any = "") -> Markup:
     """A figure with what it shows in words: read aloud where it cannot be seen, and below it how to read it."""
     below = element("figcaption", caption) if caption else ""
-    return element("figure", Markup(svg_of(figure, name, words)), below)
+    return element("figure", Markup(svg_of(figure, name, translated(words))), below)
 
 
 def facts(rows: dict[str, Any]) -> Markup:

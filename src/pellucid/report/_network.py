@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ..backprop import Blame
 from ..errors import SettingError
+from ..language import phrase, translated
 from ..layers import Sequential
 from ..module import children, walk
 from ._colours import BLUE, INK, MUTED, ORANGE, PANEL
@@ -48,10 +49,11 @@ def network(
     sizes = [layers[0].gradient.shape[0], *(b.gradient.shape[1] for b in layers)]
     for i, (units, y) in enumerate(zip(kept, places, strict=True)):
         labels = names if i == 0 else outputs if i == len(kept) - 1 else ()
-        nodes(axes, i, units, y, sizes[i], "input" if i == 0 else layers[i - 1].path, labels, i == len(kept) - 1)
+        what = phrase("input") if i == 0 else layers[i - 1].path
+        nodes(axes, i, units, y, sizes[i], what, labels, i == len(kept) - 1)
     axes.set_xlim(-0.55 if names else -0.25, len(layers) + (0.45 if outputs else 0.25))
     axes.set_ylim(-0.22, 1.04)
-    axes.set_title("Blame of every weight")
+    axes.set_title(phrase("Blame of every weight"))
     return figure
 
 
@@ -111,12 +113,15 @@ def nodes(
     """One column of units, with what it is and how many are left out below."""
     named = len(labels) == total
     dots = axes.scatter(np.full(len(units), i), y, s=58, facecolor=PANEL, edgecolor=MUTED, linewidths=1.1, zorder=3)
-    tips(dots, [f"{title}, unit {unit}" + (f": {labels[unit]}" if named else "") for unit in units])
+    said = (phrase("{layer}, unit {unit}", layer=title, unit=int(unit)) for unit in units)
+    tips(dots, [f"{one}: {translated(labels[u])}" if named else one for u, one in zip(units, said, strict=True)])
     if named:
         for unit, height in zip(units, y, strict=True):
             side = {"ha": "left", "x": i + 0.09} if last else {"ha": "right", "x": i - 0.09}
             axes.text(side["x"], height, squeezed(labels[unit]), ha=side["ha"], va="center", size=8.5, color=INK)
     left_out = total - len(units)
     axes.text(i, -0.07, cut(title, 12), ha="center", va="top", size=9, color=INK)
-    what = f"{len(units)} of {total} units" if left_out else f"{total} unit" + "s" * (total != 1)
+    what = phrase("1 unit") if total == 1 else phrase("{n} units", n=total)
+    if left_out:
+        what = phrase("{n} of {total} units", n=len(units), total=total)
     axes.text(i, -0.15, what, ha="center", va="top", size=8.5, color=MUTED)

@@ -15,11 +15,12 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from ..insight import Excited, Neuron
+from ..language import phrase, translated
 from ._answers import rgb
 from ._colours import BLUE, INK, LINE, MUTED, ORANGE
 from ._style import dress, sheet, tips
 from ._weights import bare, signed_bars, weigh, weights_height
-from .words import cut, number, share, signed, squeezed
+from .words import cut, number, share, signed, squeezed, wrapped
 
 MOST_BARS = 8
 MOST_COLUMNS = 4  # cells of a row
@@ -33,9 +34,9 @@ def page(record: Neuron, names: Sequence[str] = ()) -> Figure:
     top = 0.42 + 0.16 * len(words)
     figure = sheet(sum(high) + top)
     title, *parts = np.ravel(np.asarray(figure.subfigures(5, 1, height_ratios=[top, *high])))
-    title.text(
-        0.02, 1 - 0.1 / top, f"{record.path or 'the network'}, unit {record.index}", va="top", weight="bold", size=12
-    )
+    path = record.path or phrase("the network")
+    named = phrase("{path}, unit {index}", path=path, index=record.index)
+    title.text(0.02, 1 - 0.1 / top, named, va="top", weight="bold", size=12)
     title.text(0.02, 1 - 0.36 / top, "\n".join(words), va="top", color=MUTED, size=9)
     draw = (weigh, histogram, gallery if pictures else listing, onward)
     for part, one in zip(parts, draw, strict=True):
@@ -45,10 +46,12 @@ def page(record: Neuron, names: Sequence[str] = ()) -> Figure:
 
 def heading(record: Neuron) -> list[str]:
     """The kind of unit, its rule and its state in lines of the figure's width."""
-    behind = "" if record.activation == "identity" else f", then {record.activation}"
-    kind = f"{record.kind}{behind}; {record.rows:,} rows"
-    lines = textwrap.wrap(record.rule, 74) if len(record.terms) == record.inputs else []
-    return [kind, *lines, *textwrap.wrap(record.state, 74)]
+    known = {"kind": record.kind, "n": record.rows}
+    kind = phrase("{kind}; {n:,} rows", **known)
+    if record.activation != "identity":
+        kind = phrase("{kind}, then {activation}; {n:,} rows", **known, activation=record.activation)
+    lines = wrapped(translated(record.rule), 74) if len(record.terms) == record.inputs else []
+    return [kind, *lines, *wrapped(translated(record.state), 74)]
 
 
 def shots_height(record: Neuron) -> float:
@@ -70,26 +73,29 @@ def feeds_height(record: Neuron) -> float:
 
 def histogram(figure: SubFigure, part: SubplotSpec, record: Neuron, names: Sequence[str]) -> None:
     """How the rows lie about 0: one side in blue, the other in orange."""
-    axes, found, (on, off) = figure.add_subplot(part), record.margins, record.sides
+    axes, found, (on, off) = figure.add_subplot(part), record.margins, map(translated, record.sides)
     ends = [*zip(found.edges[:-1], found.edges[1:], found.count, strict=True)]
     boxes = [Rectangle((a, 0), b - a, n) for a, b, n in ends]
     colours = [BLUE if a >= 0 else ORANGE for a, _, _ in ends]
     drawn = PatchCollection(boxes, facecolors=colours, edgecolor="none", alpha=0.8)
-    tips(drawn, [f"z from {number(a, 3)} to {number(b, 3)}: {n:,}" for a, b, n in ends])
+    tips(drawn, [phrase("z from {a} to {b}: {n:,}", a=number(a, 3), b=number(b, 3), n=int(n)) for a, b, n in ends])
     axes.add_collection(drawn, autolim=False)
     reach = float(np.abs(found.edges).max()) * 1.02
     low, high = min(float(found.edges[0]), -0.05 * reach), max(float(found.edges[-1]), 0.05 * reach)
     axes.set_xlim(low, high)
     axes.set_ylim(0, 1.3 * max(int(found.count.max()), 1))
     axes.axvline(0, ymax=0.8, color=INK, linewidth=1)  # below the words
-    what = "output h" if record.gates else "z"
-    distance = "" if not found.norm > 0 else f"; a distance of 1 is z = {number(found.norm, 3)}"
-    whose = "the rows fall" if found.total == record.rows else "of it each place of each row falls"
-    dress(axes, f"On which side {whose}", f"{what}{distance}", "", grid="")
+    what = phrase("output h") if record.gates else "z"
+    if found.norm > 0:
+        what = phrase("{what}; a distance of 1 is z = {norm}", what=what, norm=number(found.norm, 3))
+    title = phrase("On which side of it each place of each row falls")
+    if found.total == record.rows:
+        title = phrase("On which side the rows fall")
+    dress(axes, title, what, "", grid="")
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.spines["left"].set_visible(False)
-    zero = f", {share(found.zero / found.total)} exactly at 0" if found.zero else ""
+    zero = phrase(", {part} exactly at 0", part=share(found.zero / found.total)) if found.zero else ""
     for x, side, words, colour in (
         (0.99, "right", f"{on} {share(found.positive)}", BLUE),
         (0.01, "left", f"{off} {share(1 - found.positive)}{zero}", ORANGE),
@@ -102,15 +108,18 @@ def gallery(figure: SubFigure, part: SubplotSpec, record: Neuron, names: Sequenc
     strips, n = is_sequence(record), len(record.most)
     places = part.subgridspec(n, 2) if strips else part.subgridspec(2, n)
     top = max(float(np.nanmax(np.abs(one.input))) for one in (*record.most, *record.least)) or 1.0
-    shown = {"Excite it most, with z": record.most, "Excite it least": record.least}
+    shown = {phrase("Excite it most, with z"): record.most, phrase("Excite it least"): record.least}
     for side, (title, rows) in enumerate(shown.items()):
         for i, one in enumerate(rows):
             axes = figure.add_subplot(places[i, side] if strips else places[side, i])
             drawn = thumbnail(axes, one.input, top, strips)
-            tips(drawn, [f"row {one.row}: z = {number(one.z, 4)}" + (f" at {list(one.place)}" if one.place else "")])
+            z = phrase("row {row}: z = {z}", row=one.row, z=number(one.z, 4))
+            if one.place:
+                z = phrase("row {row}: z = {z} at {place}", row=one.row, z=number(one.z, 4), place=list(one.place))
+            tips(drawn, [z])
             bare(axes)
             axes.set_title(title if i == 0 else "" if strips else " ", size=9.5)
-            said = f"row {one.row}\n{signed(one.z)}"
+            said = f"{phrase('row {row}', row=one.row)}\n{signed(one.z)}"
             if strips:
                 axes.set_ylabel(said, size=7.5, rotation=0, ha="right", va="center")
             else:
@@ -143,9 +152,10 @@ def listing(figure: SubFigure, part: SubplotSpec, record: Neuron, names: Sequenc
     """The rows at either end as a table."""
     axes = figure.add_subplot(part)
     axes.set_axis_off()
-    axes.set_title("The rows that excite it most and least")
+    axes.set_title(phrase("The rows that excite it most and least"))
     kept = columns(record)
-    heads = ["row", "distance" if record.margins.norm > 0 else "h", *("\n".join(named(c)) for c in kept)]
+    size = phrase("distance") if record.margins.norm > 0 else "h"
+    heads = [phrase("row"), size, *("\n".join(named(c)) for c in kept)]
     x = np.concatenate([[0.08, 0.25], np.linspace(0.25, 1, len(kept) + 1)[1:]])
     lines = [heads, *(line(one, record) for one in record.most), [], *(line(one, record) for one in record.least)]
     axes.set_ylim(len(lines) - 0.4, -1.2)
@@ -177,21 +187,24 @@ def onward(figure: SubFigure, part: SubplotSpec, record: Neuron, names: Sequence
     """What it feeds, and what its output goes with."""
     drawn = []
     if record.feeds is not None:
-        fed, of = largest(zip(record.feeds.names, record.feeds.weight, strict=True)), share(record.feeds.share)
+        fed = largest(zip(record.feeds.names, record.feeds.weight, strict=True))
         scale = max(abs(value) for _, value in fed) or 1.0
-        drawn.append((f"Feeds {record.feeds.path}", "weight", f"; {of} of its input", fed, scale))
+        title = phrase("Feeds {path}", path=record.feeds.path)
+        below = phrase("weight; {part} of its input", part=share(record.feeds.share))
+        drawn.append((title, phrase("weight"), below, fed, scale))
     if record.correlation:
-        drawn.append(("Goes with", "correlation", " of its output", largest(record.correlation.items()), 1.0))
+        below, pairs = phrase("correlation of its output"), largest(record.correlation.items())
+        drawn.append((phrase("Goes with"), phrase("correlation"), below, pairs, 1.0))
     places = part.subgridspec(1, max(len(drawn), 1))
-    for place, (title, what, of, pairs, scale) in enumerate(drawn):
+    for place, (title, what, below, pairs, scale) in enumerate(drawn):
         axes = figure.add_subplot(places[0, place])
-        said = [f"{name}: {what} {value:+.3g}" for name, value in pairs]
+        said = [f"{translated(name)}: {what} {value:+.3g}" for name, value in pairs]
         signed_bars(axes, [name for name, _ in pairs], [value for _, value in pairs], said, scale)
-        dress(axes, title, what + of, "", grid="")
+        dress(axes, title, below, "", grid="")
     if not drawn:
         axes = figure.add_subplot(places[0, 0])
         axes.set_axis_off()
-        axes.text(0, 0.6, "No layer with weights that can be told apart by units follows.", color=MUTED, size=9)
+        axes.text(0, 0.6, phrase("No layer with weights that can be told apart by units follows."), color=MUTED, size=9)
 
 
 def largest(pairs: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from ..insight import DropoutScale, Propagation
+from ..insight import Course, DropoutScale, Propagation
+from ..language import phrase, translated
 from ._colours import BLUE, GREEN, INK, MUTED, ORANGE, RED
 from ._style import dress, new, tips
-from .words import cut, number
+from .words import cut, number, width
 
 WORDS = 48  # letters that fit under the axis
 
@@ -19,19 +22,26 @@ def signal(record: Propagation) -> Figure:
     """The variance of every pre-activation and of its error signal, measured (dots) and predicted (lines)."""
     figure, panels = new(5.4, 2, sharex=True)
     upper, lower = panels[:, 0]
-    by_depth(upper, record, "variance", BLUE, "variance of z")
-    by_depth(lower, record, "blame", ORANGE, "mean δ²")
-    dress(upper, f"Signal {record.forward.verdict.partition(',')[0]}", "", "variance of z")
-    dress(lower, f"Blame {record.backward.verdict.partition(',')[0]}", "depth: layers with weights", "mean δ²")
-    paths = [row.path or "the network" for row in record.layers]
-    if sum(map(len, paths)) <= WORDS:
+    by_depth(upper, record, "variance", BLUE, phrase("variance of z"))
+    by_depth(lower, record, "blame", ORANGE, phrase("mean δ²"))
+    title = phrase("Signal {verdict}", verdict=in_short(record.forward))
+    dress(upper, title, "", phrase("variance of z"))
+    title = phrase("Blame {verdict}", verdict=in_short(record.backward))
+    dress(lower, title, phrase("depth: layers with weights"), phrase("mean δ²"))
+    paths = [row.path or phrase("the network") for row in record.layers]
+    if sum(map(width, paths)) <= WORDS:
         lower.set_xticks(range(1, len(paths) + 1), paths)
-        lower.set_xlabel("layers with weights")
+        lower.set_xlabel(phrase("layers with weights"))
     else:
         lower.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     lower.set_xlim(0.5, len(paths) + 0.5)
     upper.legend(loc="upper left", bbox_to_anchor=(0, -0.02), ncols=3, borderaxespad=0, handlelength=1.6)
     return figure
+
+
+def in_short(course: Course) -> str:
+    """The verdict as far as its first comma."""
+    return re.split("[,，]", translated(course.verdict))[0]
 
 
 def by_depth(axes: Axes, record: Propagation, what: str, colour: str, label: str) -> None:
@@ -44,11 +54,13 @@ def by_depth(axes: Axes, record: Propagation, what: str, colour: str, label: str
 
     measured, own, law = values(""), values("_predicted"), values("_law")
     seen = np.flatnonzero(np.isfinite(measured))
-    dots = axes.scatter(depth[seen], measured[seen], s=24, color=colour, linewidths=0, zorder=3, label="measured")
+    dots = axes.scatter(
+        depth[seen], measured[seen], s=24, color=colour, linewidths=0, zorder=3, label=phrase("measured")
+    )
     if len(seen):
         tips(dots, [said(record, int(i), what, label) for i in seen])
-    axes.plot(depth, own, color=INK, linewidth=1.4, label="mean field")
-    law_of = f"law of {record.init}" if record.init else "law of the defaults"
+    axes.plot(depth, own, color=INK, linewidth=1.4, label=phrase("mean field"))
+    law_of = phrase("law of {init}", init=record.init) if record.init else phrase("law of the defaults")
     axes.plot(depth, law, color=GREEN, linewidth=1.4, linestyle=(0, (4, 2.5)), label=law_of)
     together = np.concatenate([measured, own, law])
     span(axes, together[np.isfinite(together)])
@@ -57,7 +69,13 @@ def by_depth(axes: Axes, record: Propagation, what: str, colour: str, label: str
 def said(record: Propagation, i: int, what: str, label: str) -> str:
     row = record.layers[i]
     measured, guess = getattr(row, what), getattr(row, what + "_predicted")
-    return f"{row.path or row.kind}: {label} {number(measured, 3)}, predicted {number(guess, 3)}"
+    return phrase(
+        "{layer}: {what} {measured}, predicted {guess}",
+        layer=row.path or row.kind,
+        what=label,
+        measured=number(measured, 3),
+        guess=number(guess, 3),
+    )
 
 
 def span(axes: Axes, values: np.ndarray) -> None:
@@ -78,7 +96,7 @@ def dropout_scale(record: DropoutScale) -> Figure:
     figure, ((axes,),) = new(max(2.2, 1.2 + 0.28 * len(layers)))
     ratios, errors = (np.array([getattr(row, name) for row in layers]) for name in ("ratio", "error"))
     seen = np.flatnonzero(np.isfinite(ratios))
-    axes.axvline(1, color=GREEN, linewidth=1.2, label="the same")
+    axes.axvline(1, color=GREEN, linewidth=1.2, label=phrase("the same"))
     colours = [RED if layers[i].differs else BLUE for i in seen]
     axes.hlines(seen, (ratios - 2 * errors)[seen], (ratios + 2 * errors)[seen], color=MUTED, linewidth=1.3)
     if len(seen):
@@ -91,5 +109,6 @@ def dropout_scale(record: DropoutScale) -> Figure:
     axes.set_yticks(range(len(layers)), [cut(f"{row.path} {row.kind}".strip(), 26) for row in layers])
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(lambda value, _: f"×{value:g}")
-    dress(axes, "Output in testing over training", "output in testing / mean output in training", "", grid="x")
+    title, across = phrase("Output in testing over training"), phrase("output in testing / mean output in training")
+    dress(axes, title, across, "", grid="x")
     return figure

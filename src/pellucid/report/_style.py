@@ -12,13 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..language import translated
 from ._colours import INK, LINE, MUTED, PAPER
+from ._fonts import families
+from .words import percent
 
 WIDE = 4.8  # inches: at a phone's width the text of a figure is as large as the text around it
 
 SETTINGS: dict[str, Any] = {
     "font.size": 9.5,
-    "font.family": ["DejaVu Sans"],
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
@@ -67,7 +69,7 @@ SETTINGS: dict[str, Any] = {
 
 def styled() -> AbstractContextManager[None]:
     """The settings above, for as long as a figure is drawn; the user's own are untouched."""
-    return matplotlib.rc_context(SETTINGS)  # pyright: ignore[reportArgumentType]
+    return matplotlib.rc_context(SETTINGS | {"font.family": families()})  # pyright: ignore[reportArgumentType]
 
 
 def new(high: float = 3.3, rows: int = 1, columns: int = 1, **settings: Any) -> tuple[Figure, Any]:
@@ -86,9 +88,9 @@ def sheet(high: float) -> Figure:
 
 def dress(axes: Axes, title: str, x: str, y: str, grid: str = "both") -> None:
     """Title and labels; the grid only where it helps to read a value."""
-    axes.set_title(title)
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
+    axes.set_title(translated(title))
+    axes.set_xlabel(translated(x))
+    axes.set_ylabel(translated(y))
     axes.grid(False)
     if grid:
         axes.grid(True, axis=grid)  # pyright: ignore
@@ -109,6 +111,16 @@ def powers(value: float, _: object = None) -> str:
     return f"10{raised}" if digits == "1" else f"{digits}·10{raised}"
 
 
+def percents(value: float, _: object = None) -> str:
+    """A share as a tick, in percent.
+
+    Example:
+        >>> percents(0.25)
+        '25 %'
+    """
+    return percent(f"{100 * value:.0f}")
+
+
 def tips(artist: Any, words: Sequence[str]) -> None:
     """What to say when the pointer rests on each part of an artist; it travels as the artist's id, which SVG keeps."""
-    artist.set_gid("tips:" + json.dumps(list(words)))
+    artist.set_gid("tips:" + json.dumps([*map(translated, words)]))

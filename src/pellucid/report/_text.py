@@ -10,9 +10,10 @@ import numpy as np
 
 from ..backprop import Blame, GradientCheck, Row, Summary
 from ..insight import Attention, Difference, DropoutScale, Gates, Importance, Neuron, Neurons, Propagation, Story
+from ..language import phrase
 from ..records import Record
 from ..train import Epoch, Evaluation, Preprocess, Run
-from . import _diagnosis_text, _difference, _gates, _geometry_text, _neuron_text
+from . import _constructed, _diagnosis_text, _difference, _gates, _geometry_text, _lab_text, _neuron_text
 from .words import METRICS, cut, listed, metric, number, seconds, share, table
 
 MOST_LINES = 60
@@ -48,9 +49,11 @@ class Column(NamedTuple):
 def more_columns(record: Summary) -> list[Column]:
     """What is said of a network only where there is something to say."""
     columns = [
-        Column("without sharing", [number(r.unshared) if r.unshared else "" for r in record.rows]),
-        Column("sees of the input", [receptive_field(r, record.input) for r in record.rows]),
-        Column("running", [number(r.running) if r.running else "" for r in record.rows], number(record.running)),
+        Column(phrase("without sharing"), [number(r.unshared) if r.unshared else "" for r in record.rows]),
+        Column(phrase("sees of the input"), [receptive_field(r, record.input) for r in record.rows]),
+        Column(
+            phrase("running"), [number(r.running) if r.running else "" for r in record.rows], number(record.running)
+        ),
     ]
     return [column for column in columns if any(column.cells)]
 
@@ -60,9 +63,9 @@ def receptive_field(row: Row, given: tuple[int, ...]) -> str:
     if row.receptive_field is None or row.step is None:
         return ""
     if row.receptive_field in (given[1:-1], given[1:]):
-        return "all"
+        return phrase("all")
     sees, step = (" × ".join(map(number, along)) for along in (row.receptive_field, row.step))
-    return f"{sees}, step {step}"
+    return phrase("{sees}, step {step}", sees=sees, step=step)
 
 
 def run(record: Run) -> str:
@@ -270,4 +273,6 @@ TEXTS: dict[type, Callable[[Any], str]] = {
     Preprocess: preprocess,
     **_diagnosis_text.TEXTS,
     **_geometry_text.TEXTS,
+    **_lab_text.TEXTS,
+    **_constructed.TEXTS,
 }

@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from ..errors import SettingError
 from ..geometry import LinearModels
 from ..insight import View
+from ..language import phrase, translated
 from . import _complex
 from ._colours import MUTED
 from ._geometry_text import strongest
 from ._style import dress, new
 from ._weights import RAISES, cells
-from .words import cut, squeezed
+from .words import cut, squeezed, width
 
 MOST_MODELS = 14
 
@@ -25,8 +26,10 @@ def regions(record: View, **options: Any) -> Figure:
     found = record.complex
     titled: dict[str, Any] = {}
     if found.flat.n_out == 1:
-        of = f"the {record.link} of {record.outputs[0]}" if record.link else record.outputs[0]
-        titled = {"title": f"{_complex.counted(found)} regions by {squeezed(of, 30)}"}
+        of = translated(record.outputs[0])
+        if record.link:
+            of = phrase("the {link} of {output}", link=record.link, output=of)
+        titled = {"title": phrase("{n} regions by {output}", n=_complex.counted(found), output=squeezed(of, 30))}
     return _complex.regions(found, **named(record), level=record.level, rows=rows, **titled | options)
 
 
@@ -53,15 +56,21 @@ def models(record: LinearModels, output: int = 0, most: int = MOST_MODELS) -> Fi
     shown, inputs = record.models[:most], strongest(record, 10)
     weights = np.array([[model.weight[i, output] for i in inputs] for model in shown])
     weights = weights / np.maximum(abs(weights).max(0), 1e-300)
-    rows = [f"{len(model.rows):,} row{'s' * (len(model.rows) != 1)}" for model in shown]
+    sizes = [len(model.rows) for model in shown]
+    rows = [phrase("1 row") if n == 1 else phrase("{n:,} rows", n=n) for n in sizes]
     names = [record.names[i] for i in inputs]
     figure, ((axes,),) = new(1.5 + 0.235 * len(shown))
-    of = f" for {squeezed(record.outputs[output], 20)}" if len(record.outputs) > 1 else ""
-    more = f"{len(shown)} of {len(record.models):,}" if len(record.models) > len(shown) else f"{len(shown)}"
-    dress(axes, f"{more} linear models{of}", "", "", grid="")
-    figure.supxlabel(f"weights, each input on its own scale; {RAISES}", size=9, color=MUTED)
+    more = f"{len(shown)}"
+    if len(record.models) > len(shown):
+        more = phrase("{n} of {total:,}", n=len(shown), total=len(record.models))
+    title = phrase("{n} linear models", n=more)
+    if len(record.outputs) > 1:
+        title = phrase("{n} linear models for {output}", n=more, output=squeezed(record.outputs[output], 20))
+    dress(axes, title, "", "", grid="")
+    below = phrase("weights, each input on its own scale; {read}", read=RAISES)
+    figure.supxlabel(below, size=9, color=MUTED)
     cells(axes, weights, rows, names)
-    turned = len(names) > 5 or max(map(len, names)) > 10
+    turned = len(names) > 5 or max(map(width, names)) > 10
     axes.set_xticks(range(len(names)), [cut(name, 20) for name in names], rotation=25 if turned else 0,
                     ha="right" if turned else "center")  # fmt: skip
     return figure

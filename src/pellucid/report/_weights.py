@@ -13,15 +13,17 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from ..insight import Filters, Neuron, Neurons
+from ..language import phrase, translated
+from ..recall import recalled
 from ._answers import rgb
 from ._colours import BLUE, LINE, MUTED, ORANGE
 from ._panels import framed, grid
 from ._style import WIDE, dress, new, sheet, tips
-from .words import number, share, squeezed
+from .words import number, share, squeezed, wrapped
 
 MOST_PANELS = 8  # channels of a kernel
 MOST_FILTERS = 64
-RAISES = "blue raises it, orange lowers it"
+RAISES = phrase("blue raises it, orange lowers it")
 
 
 def weights(record: Neuron) -> Figure:
@@ -38,16 +40,16 @@ def weigh(figure: SubFigure | Figure, part: SubplotSpec, record: Neuron, names: 
     elif is_motif(record):
         motif(figure.add_subplot(part), np.asarray(record.picture), names)
     elif record.picture is not None:
-        panels(figure, part, record.picture, "What it weighs", names)
-        figure.supxlabel(RAISES, size=9, color=MUTED)
+        panels(figure, part, record.picture, phrase("What it weighs"), names)
+        figure.supxlabel(translated(RAISES), size=9, color=MUTED)
     elif is_deep(record):
         left, right = part.subgridspec(1, 2, width_ratios=(1.3, 1))
-        bars(figure.add_subplot(left), record, strongest(record), "What it weighs")
-        panels(figure, right, np.asarray(record.direction), "In the input", names, "mean of dz/dx")
+        bars(figure.add_subplot(left), record, strongest(record), phrase("What it weighs"))
+        panels(figure, right, np.asarray(record.direction), phrase("In the input"), names, phrase("mean of dz/dx"))
     else:
         axes = figure.add_subplot(part)
-        bars(axes, record, strongest(record), "What it weighs")
-        axes.set_xlabel("weight × deviation of the input")
+        bars(axes, record, strongest(record), phrase("What it weighs"))
+        axes.set_xlabel(phrase("weight × deviation of the input"))
 
 
 def weights_height(record: Neuron) -> float:
@@ -111,8 +113,9 @@ def panels(
     places = part.subgridspec(-(-len(kept) // columns), columns)
     for i, channel in enumerate(kept):
         axes, own = figure.add_subplot(places[divmod(i, columns)]), values[..., channel]
-        name = str(names[channel]) if len(names) == values.shape[-1] else f"channel {channel}"
-        said = f"{name}: weights from {number(own.min(), 3)} to {number(own.max(), 3)}; {RAISES}"
+        name = str(names[channel]) if len(names) == values.shape[-1] else phrase("channel {i}", i=int(channel))
+        low, high = number(own.min(), 3), number(own.max(), 3)
+        said = phrase("{name}: weights from {low} to {high}; {read}", name=name, low=low, high=high, read=RAISES)
         tips(axes.imshow(signs(own, scale), interpolation="none"), [said])
         bare(axes, title if i == 0 else " ")
         axes.set_xlabel(name if len(kept) > 1 else below, size=8)
@@ -124,7 +127,7 @@ def cells(axes: Axes, values: np.ndarray, rows: Sequence[str], columns: Sequence
     high, wide = values.shape
     boxes = [Rectangle((j - 0.48, i - 0.46), 0.96, 0.92) for i in range(high) for j in range(wide)]
     drawn = PatchCollection(boxes, facecolors=list(signs(values, scale).reshape(-1, 4)), edgecolors="none")
-    said = [f"{row}, {column}: weight {number(float(values[i, j]), 3)}"
+    said = [phrase("{row}, {column}: weight {w}", row=row, column=column, w=number(float(values[i, j]), 3))
             for i, row in enumerate(rows) for j, column in enumerate(columns)]  # fmt: skip
     tips(drawn, said)
     axes.add_collection(drawn, autolim=False)
@@ -139,8 +142,9 @@ def cells(axes: Axes, values: np.ndarray, rows: Sequence[str], columns: Sequence
 def motif(axes: Axes, values: np.ndarray, names: Sequence[str]) -> None:
     """A kernel over a sequence, (width, channels): a column for each position, a row for each channel."""
     wide, channels = values.shape
-    rows = names if len(names) == channels else [f"channel {c}" for c in range(channels)]
-    dress(axes, "What it looks for", f"position in the window; {RAISES}", "", grid="")
+    rows = names if len(names) == channels else [phrase("channel {i}", i=c) for c in range(channels)]
+    across = phrase("position in the window; {read}", read=RAISES)
+    dress(axes, phrase("What it looks for"), across, "", grid="")
     cells(axes, values.T, rows, [str(i) for i in range(wide)])
 
 
@@ -151,12 +155,12 @@ def gates(axes: Axes, record: Neuron, names: Sequence[str]) -> None:
     parts = [record.weight]
     if record.gate_bias is not None:
         parts.append(record.gate_bias[:, None])
-        columns.append("bias")
+        columns.append(phrase("bias"))
     if record.recurrent is not None:
         parts.append(record.recurrent)
         columns += [f"h{i}" for i in range(record.recurrent.shape[1])]
-    dress(axes, "What its gates weigh", "inputs x, bias, units h of the step before", "", grid="")
-    cells(axes, np.concatenate(parts, 1), record.gates, columns)
+    dress(axes, phrase("What its gates weigh"), phrase("inputs x, bias, units h of the step before"), "", grid="")
+    cells(axes, np.concatenate(parts, 1), [recalled(gate) for gate in record.gates], columns)
     for edge in (n_in, n_in + 1):
         axes.axvline(edge - 0.5, color=MUTED, linewidth=0.8)
 
@@ -170,7 +174,7 @@ def strongest(record: Neuron) -> float:
 def bars(axes: Axes, record: Neuron, scale: float, title: str) -> None:
     """The strongest terms, each as long as what the input's usual variation makes of it."""
     pulls = [float(np.copysign(t.pull, t.weight)) for t in record.terms]
-    said = [f"{t.weight:+.3g} {t.unit}" for t in record.terms]
+    said = [f"{t.weight:+.3g} {translated(t.unit)}" for t in record.terms]
     signed_bars(axes, [t.name for t in record.terms], pulls, said, scale)
     dress(axes, title, "", "", grid="")
 
@@ -195,8 +199,8 @@ def neurons(record: Neurons) -> Figure:
     units = record.units
     if not units:
         figure, ((axes,),) = new(1.6)
-        dress(axes, "No neurons to show", "", "", grid="")
-        axes.text(0, 0.5, record.note, color=MUTED, wrap=True)
+        dress(axes, phrase("No neurons to show"), "", "", grid="")
+        axes.text(0, 0.5, "\n".join(wrapped(recalled(record.note), 74)), color=MUTED)
         axes.set_axis_off()
         return figure
     scale, n = max(strongest(unit) for unit in units), len(units)
@@ -204,16 +208,23 @@ def neurons(record: Neurons) -> Figure:
         each = 0.62 + 0.2 * max(len(unit.terms) for unit in units)
         figure, drawn = grid(n, min(n, 2), each, 0.5, sharex=True)
         for axes, unit in zip(drawn, units, strict=True):
-            bars(axes, unit, scale, f"neuron {unit.index}")
-        figure.supxlabel(f"weight × deviation of the input ({RAISES})", size=9, color=MUTED)
+            bars(axes, unit, scale, phrase("neuron {index}", index=unit.index))
+        below = phrase("weight × deviation of the input ({read})", read=RAISES)
+        figure.supxlabel(below, size=9, color=MUTED)
         return figure
     pictures = [side_by_side(unit) for unit in units]
     figure, drawn = grid(n, 4, height(pictures[0], 4) + 0.4, 0.5)
     for axes, unit, values in zip(drawn, units, pictures, strict=True):
-        said = f"positive for {share(unit.margins.positive)} of what it sees, bias {number(unit.bias, 3)}"
-        tips(axes.imshow(signs(values, scale), interpolation="none"), [f"neuron {unit.index}: {said}"])
-        bare(axes, f"neuron {unit.index}")
-    figure.supxlabel("blue raises the neuron, orange lowers it", size=9, color=MUTED)
+        name, part = phrase("neuron {index}", index=unit.index), share(unit.margins.positive)
+        said = phrase(
+            "{neuron}: positive for {part} of what it sees, bias {bias}",
+            neuron=name,
+            part=part,
+            bias=number(unit.bias, 3),
+        )
+        tips(axes.imshow(signs(values, scale), interpolation="none"), [said])
+        bare(axes, name)
+    figure.supxlabel(phrase("blue raises the neuron, orange lowers it"), size=9, color=MUTED)
     return figure
 
 
@@ -240,11 +251,15 @@ def filters(record: Filters) -> Figure:
     for i, (axes, pixels) in enumerate(zip(drawn, pictures, strict=True)):
         shown = axes.imshow(pixels, interpolation="none", aspect="auto" if sequence else "equal")
         own = record.weight[i]
-        tips(shown, [f"unit {i}: weights from {number(own.min(), 3)} to {number(own.max(), 3)}"])
+        low, high = number(own.min(), 3), number(own.max(), 3)
+        tips(shown, [phrase("unit {i}: weights from {low} to {high}", i=i, low=low, high=high)])
         bare(axes)
         axes.set_title(str(i), size=7, pad=2, color=MUTED, weight="normal")
-    more = f", the first {len(pictures)} of {len(record.weight)}" if len(record.weight) > len(pictures) else ""
-    figure.suptitle(f"Filters of {record.path or 'the network'}{more}", x=0.02, ha="left", weight="bold", size=10.5)
+    path, n, of = record.path or phrase("the network"), len(pictures), len(record.weight)
+    title = phrase("Filters of {path}", path=path)
+    if of > n:
+        title = phrase("Filters of {path}, the first {n} of {of}", path=path, n=n, of=of)
+    figure.suptitle(title, x=0.02, ha="left", weight="bold", size=10.5)
     figure.supxlabel(explained(sequence, record.weight.shape[-1]), size=9, color=MUTED)
     return figure
 
@@ -266,7 +281,9 @@ def coloured(weight: np.ndarray) -> np.ndarray:
 def explained(sequence: bool, channels: int) -> str:
     """How to read the colours."""
     if sequence:
-        return f"position to the right, channel downwards; {RAISES}"
+        return phrase("position to the right, channel downwards; {read}", read=RAISES)
     if channels == 3:
-        return "grey is a weight of 0 in all three colours"
-    return RAISES if channels == 1 else f"norm over {channels} channels with the sign of their sum"
+        return phrase("grey is a weight of 0 in all three colours")
+    if channels == 1:
+        return translated(RAISES)
+    return phrase("norm over {n} channels with the sign of their sum", n=channels)

@@ -3,6 +3,7 @@
 from ._bundled import BUNDLED, bundled
 from ._columns import Column, Preprocess
 from ._data import Block, Data, open_data
+from ._directions import DIRECTIONS, column_named, directions_of, input_directions
 from ._evaluate import (
     Evaluation,
     by_chunks,
@@ -33,6 +34,7 @@ from ._watch import LayerWatch
 __all__ = [
     "ARRAYS",
     "BUNDLED",
+    "DIRECTIONS",
     "ON_FINDING",
     "OPTIMIZERS",
     "SCHEDULES",
@@ -60,11 +62,14 @@ __all__ = [
     "bundled",
     "by_chunks",
     "chunks",
+    "column_named",
+    "directions_of",
     "epoch_from_json",
     "evaluate",
     "everything",
     "find",
     "fit",
+    "input_directions",
     "is_image",
     "lengths_of",
     "log_losses",

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from ..errors import DataError
+from ..language import phrase
 
 MISSING_MARKS = ["", "?", "-", "NA", "N/A", "na", "n/a", "NaN", "nan", "null", "NULL", "None", "none"]
 WORDS = dict.fromkeys(["true", "yes", "t", "1", "1.0"], 1.0) | dict.fromkeys(["false", "no", "f", "0", "0.0"], 0.0)
@@ -184,5 +185,5 @@ def short(number: float | None) -> str:
 
 def some(items: Sequence[Any], most: int = 6) -> str:
     """The first few of many names."""
-    more = f" and {len(items) - most:,} more" if len(items) > most else ""
-    return ", ".join(repr(item) for item in items[:most]) + more
+    names = phrase(", ").join(repr(item) for item in items[:most])
+    return phrase("{names} and {more:,} more", names=names, more=len(items) - most) if len(items) > most else names

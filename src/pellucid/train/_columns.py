@@ -11,6 +11,8 @@ import numpy as np
 import polars as pl
 
 from ..errors import DataError, StoreError
+from ..language import phrase
+from ..recall import recalled
 from ..records import Record, plain
 from ._cells import (
     LARGEST,
@@ -70,19 +72,40 @@ class Column(Record):
     def levels(self) -> tuple[str, ...]:
         """The names of a category's inputs."""
         names = [f"{self.name} = {category}" for category in self.categories]
-        names += [f"{self.name} is another value"] * self.other
-        return (*names, *[f"{self.name} is missing"] * bool(self.missing))
+        names += [phrase("{name} is another value", name=self.name)] * self.other
+        return (*names, *[self._missing()] * bool(self.missing))
+
+    def _missing(self) -> str:
+        """The name of the input that says whether a cell is missing."""
+        return phrase("{name} is missing", name=self.name)
 
     def line(self) -> str:
         """What it is, how it becomes inputs and how many cells are missing, in one line."""
-        how = {
-            "number": f"standardised: mean {short(self.mean)}, deviation {short(self.deviation)}",
-            "boolean": "1 for true, 0 for false",
-            "date": f"days since 1970-01-01 and place in the {', '.join(self.cycles)}, standardised",
-            "category": f"one input each for {some(self.categories)}" + ", one for all others" * self.other,
-        }.get(self.kind, "")
-        gone = f"{self.missing:,} of {self.rows:,} missing" if 0 < self.missing < self.rows else ""
-        return f"{self.name}: {self.kind}; {'; '.join(part for part in (how, self.note, gone) if part)}"
+        return f"{self.name}: {self.kind}; {self.told()}"
+
+    def told(self) -> str:
+        """How it becomes inputs, what is to be known of it and how many cells are missing, in the language at hand."""
+        gone = ""
+        if 0 < self.missing < self.rows:
+            gone = phrase("{missing:,} of {rows:,} missing", missing=self.missing, rows=self.rows)
+        return phrase("; ").join(part for part in (self._how(), recalled(self.note), gone) if part)
+
+    def _how(self) -> str:
+        match self.kind:
+            case "number":
+                mean, deviation = short(self.mean), short(self.deviation)
+                return phrase("standardised: mean {mean}, deviation {deviation}", mean=mean, deviation=deviation)
+            case "boolean":
+                return phrase("1 for true, 0 for false")
+            case "date" if "day" in self.cycles:
+                return phrase("days since 1970-01-01 and place in the year, week, day, standardised")
+            case "date":
+                return phrase("days since 1970-01-01 and place in the year, week, standardised")
+            case "category" if self.other:
+                return phrase("one input each for {names}, one for all others", names=some(self.categories))
+            case "category":
+                return phrase("one input each for {names}", names=some(self.categories))
+        return ""
 
     @property
     def cycles(self) -> list[str]:
@@ -94,8 +117,13 @@ class Column(Record):
         """The names of what a number, a date or a boolean gives."""
         if self.kind != "date":
             return [self.name]
-        waves = [f"{self.name} ({wave} of {cycle})" for cycle in self.cycles for wave in ("sine", "cosine")]
-        return [f"{self.name} (days since 1970-01-01)", *waves]
+        words = {"year": phrase("year"), "week": phrase("week"), "day": phrase("day")}
+        waves = [
+            phrase("{name} ({wave} of {cycle})", name=self.name, wave=wave, cycle=words[cycle])
+            for cycle in self.cycles
+            for wave in (phrase("sine"), phrase("cosine"))
+        ]
+        return [phrase("{name} (days since 1970-01-01)", name=self.name), *waves]
 
 
 def recognise(cells: pl.Series) -> Column:
@@ -111,24 +139,26 @@ def recognise(cells: pl.Series) -> Column:
     given = cells.filter(~gone)
     column = partial(Column, cells.name, rows=len(cells), missing=int(gone.sum()))
     if given.is_empty():
-        return column("dropped", note="every value is missing")
+        return column("dropped", note=phrase("every value is missing"))
     if kind.is_nested() or kind in (pl.Binary, pl.Object):
-        return column("dropped", note=f"holds {kind}, and an input is a number, a category, a boolean or a date")
+        words = phrase("holds {kind}, and an input is a number, a category, a boolean or a date", kind=str(kind))
+        return column("dropped", note=words)
     if given.n_unique() == 1 and len(given) == len(cells):
-        return column("dropped", note=f"constant: always {given[0]!r}")
+        return column("dropped", note=phrase("constant: always {value!r}", value=given[0]))
     if kind == pl.Boolean:
         return column("boolean")
     if kind in (pl.Date, pl.Datetime):
         moments = dates(given)
-        span = f"from {moments.min()} to {moments.max()}"
+        span = phrase("from {first} to {last}", first=str(moments.min()), last=str(moments.max()))
         return column("date", note=span, times=bool((moments.dt.truncate("1d") != moments).any()))
     if kind.is_numeric() or kind in (pl.Duration, pl.Time):
         return column("number")
     counts = texts(given).value_counts(sort=True).sort(["count", cells.name], descending=[True, False])
     if counts.height == len(given):
-        return column("dropped", note="every value is different, as in a name or a number for each row")
+        words = phrase("every value is different, as in a name or a number for each row")
+        return column("dropped", note=words)
     names = counts[cells.name].to_list()
-    note = f"the {KEPT} most frequent of {len(names):,}" if len(names) > KEPT else ""
+    note = phrase("the {kept} most frequent of {n:,}", kept=KEPT, n=len(names)) if len(names) > KEPT else ""
     return column("category", note=note, categories=tuple(sorted(names[:KEPT])), other=len(names) > KEPT)
 
 
@@ -316,7 +346,7 @@ class Preprocess(Record):
     def _inputs(self) -> list[tuple[str, str]]:
         """The column and the name of every input."""
         named = [(column.name, part) for column in self._valued for part in column.parts]
-        named += [(column.name, f"{column.name} is missing") for column in self._valued if column.missing]
+        named += [(column.name, column._missing()) for column in self._valued if column.missing]
         return named + [(column.name, level) for column in self._of("category") for level in column.levels]
 
     def _values(self, frame: pl.DataFrame, rows: Rows) -> np.ndarray:
@@ -349,7 +379,13 @@ class Preprocess(Record):
             if new.any():
                 values = some(cells.filter(new).unique(maintain_order=True).to_list())
                 notes.append(
-                    f"{column.name}: {new.sum():,} of {len(new):,} rows hold what training did not have: {values}."
+                    phrase(
+                        "{name}: {new:,} of {n:,} rows hold what training did not have: {values}.",
+                        name=column.name,
+                        new=int(new.sum()),
+                        n=len(new),
+                        values=values,
+                    )
                 )
             codes.append(code)
         return np.stack(codes, axis=1), tuple(notes)

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from ..errors import DataError, SettingError, unknown
+from ..language import phrase
 from ..module import Layer
 from ._cells import Rows, as_float32, missing, numbers
 from ._columns import Preprocess, no_column
@@ -213,7 +214,8 @@ def from_table(name: str, frame: pl.DataFrame, wishes: Wishes) -> Data:
     weights, inputs = _table_weights(frame, wishes)
     index = np.flatnonzero(~missing(frame[target_name]).to_numpy())
     if len(index) < frame.height:
-        notes.append(f"rows left out because their {target_name} is missing: {frame.height - len(index):,}.")
+        gone = frame.height - len(index)
+        notes.append(phrase("rows left out because their {name} is missing: {gone:,}.", name=target_name, gone=gone))
         frame, weights = frame[index], None if weights is None else weights[index]
     _enough(len(index), wishes)
     target = preprocess.target if preprocess else Target.of_column(frame[target_name], wishes.task, wishes.loss_targets)
@@ -272,9 +274,9 @@ def _with_validation(opened: Data, wishes: Wishes, read_whole: int) -> Data:
         count += len(blocks[-1].x)
         if not given.in_memory and count >= HELD:
             break
-    said = [f"validation: {note}" for note in given.notes if note not in opened.notes]
+    said = [phrase("validation: {note}", note=note) for note in given.notes if note not in opened.notes]
     if not given.in_memory:
-        said.append(f"validation: the first {count:,} rows.")
+        said.append(phrase("validation: the first {n:,} rows.", n=count))
     return replace(
         opened,
         validation=joined(blocks),
@@ -290,7 +292,8 @@ def split(y: np.ndarray, target: Target, wishes: Wishes) -> tuple[np.ndarray, np
     if not wishes.share:
         return everything, none, []
     if n < FEWEST:
-        return everything, none, [f"{n} rows are too few to hold some out: nothing is measured on rows not trained on."]
+        few = phrase("{n} rows are too few to hold some out: nothing is measured on rows not trained on.", n=n)
+        return everything, none, [few]
     order = np.random.default_rng(wishes.seed).permutation(n)
     if target.kind in ("label", "sign"):
         _, number, count = np.unique(y.reshape(-1), return_inverse=True, return_counts=True)
@@ -298,10 +301,11 @@ def split(y: np.ndarray, target: Target, wishes: Wishes) -> tuple[np.ndarray, np
         order = order[count[number[order]] > 1]
     size = min(max(1, round(n * wishes.share)), len(order) - 1)
     if size < 1:
-        return everything, none, ["every class has one row: none is held out."]
+        return everything, none, [phrase("every class has one row: none is held out.")]
     # Every k-th row of those sorted by class takes its share of each class, to within one row.
     held = np.sort(order[((np.arange(size) + 0.5) * len(order) / size).astype(int)])
-    return np.delete(everything, held), held, [f"{size:,} of {n:,} rows are held out for validation."]
+    said = phrase("{held:,} of {n:,} rows are held out for validation.", held=size, n=n)
+    return np.delete(everything, held), held, [said]
 
 
 def named_target(columns: list[str], wishes: Wishes) -> str:
@@ -321,12 +325,13 @@ def named_target(columns: list[str], wishes: Wishes) -> str:
 
 def fitted_notes(preprocess: Preprocess) -> list[str]:
     """What the user should know of the columns: which were left out, and why; how the target was read."""
-    dropped = [
-        f"column {column.name!r} is left out: {column.note}."
+    dropped: list[str] = [
+        phrase("column {name!r} is left out: {why}.", name=column.name, why=column.note)
         for column in preprocess.columns
         if column.kind == "dropped"
     ]
-    return dropped + ([f"{preprocess.target.name}: {preprocess.target.note}."] if preprocess.target.note else [])
+    target = preprocess.target
+    return dropped + ([phrase("{name}: {note}.", name=target.name, note=target.note)] if target.note else [])
 
 
 def as_labels(values: Any, name: str = "y") -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..backprop import backpropagate, tapped
 from ..errors import DataError, SettingError, ShapeError, StoreError, unknown
+from ..language import phrase
 from ..layers import values_of
 from ..module import Layer
 from ..records import Record, plain
@@ -293,7 +294,7 @@ class Trainer:
         self.mended += 1
         self.rate *= done.rate
         self.state = self.state._replace(net=jax.tree.map(jnp.asarray, done.net))
-        self.notes.append(f"Mended after epoch {len(self.history)}: {done.words}.")
+        self.notes.append(phrase("Mended after epoch {epoch}: {done}.", epoch=len(self.history), done=done.words))
         progress.say(self.notes[-1])
 
     def step_back(self, progress: Progress) -> bool:
@@ -303,7 +304,11 @@ class Trainer:
         self.mended += 1
         self.rate /= 10
         self.notes.append(
-            f"Mended in epoch {self.problem.epoch}: {self.problem.pass_} was not finite; a tenth of the rate."
+            phrase(
+                "Mended in epoch {epoch}: {part} was not finite; a tenth of the rate.",
+                epoch=self.problem.epoch,
+                part=self.problem.pass_,
+            )
         )
         progress.say(self.notes[-1])
         self.state, self.part, self.problem = self.begun, 0, None
@@ -359,7 +364,13 @@ class Trainer:
         numbers = None if self.data.train_index is None else self.data.train_index[rows]
         fault = first_not_finite(state.net, self.settings.loss, x, y, jnp.asarray(weights), key, numbers)
         epoch, cure = len(self.history) + 1, fault.cure or advice(self.rate)
-        message = f"Training stopped in epoch {epoch}, step {step + 1}: {fault.sentence}. {cure}"
+        message = phrase(
+            "Training stopped in epoch {epoch}, step {step}: {what}. {cure}",
+            epoch=epoch,
+            step=step + 1,
+            what=fault.sentence,
+            cure=cure,
+        )
         self.problem = NonFinite(fault.path, fault.pass_, epoch, step + 1, message)
         self.state = state
 
@@ -369,7 +380,7 @@ class Trainer:
         batches = -(-part.rows // self.settings.batch_size)
         self.found = range_test(self.state, segment, batches, self.key, self.plan, whole=self.feed.whole)
         self.rate = self.found.suggested
-        self.notes.append(f"The range test suggests a learning rate of {self.rate:.2g}.")
+        self.notes.append(phrase("The range test suggests a learning rate of {rate:.2g}.", rate=self.rate))
 
     def kept(self, write: Callable[[], Any]) -> None:
         """Write something of the run; where the disk refuses, say so once and train on: the work is worth more."""
@@ -377,7 +388,7 @@ class Trainer:
             write()
         except StoreError as problem:
             if not any("not kept" in note for note in self.notes):
-                self.notes.append(f"Part of the run was not kept: {problem}")
+                self.notes.append(phrase("Part of the run was not kept: {problem}", problem=str(problem)))
                 warnings.warn(self.notes[-1], RuntimeWarning, stacklevel=4)
 
     def save(self, path: Path | None) -> None:
@@ -439,7 +450,7 @@ def epoch_from_json(written: dict[str, Any]) -> Epoch:
 
 
 def advice(rate: float) -> str:
-    return f"Try a learning rate below {rate:.2g}, clip=1.0, or inputs on a smaller scale."
+    return phrase("Try a learning rate below {rate:.2g}, clip=1.0, or inputs on a smaller scale.", rate=rate)
 
 
 def fitted_settings(settings: Settings, data: Data) -> tuple[Settings, list[str]]:
@@ -453,7 +464,11 @@ def fitted_settings(settings: Settings, data: Data) -> tuple[Settings, list[str]
             f"The schedule {settings.schedule!r} needs the number of rows, which an iterator does not tell."
         )
     if data.n_rows and settings.batch_size > data.n_rows:
-        note = f"batch_size {settings.batch_size} is more than the {data.n_rows} rows: every epoch is one batch."
+        note = phrase(
+            "batch_size {size} is more than the {rows} rows: every epoch is one batch.",
+            size=settings.batch_size,
+            rows=data.n_rows,
+        )
         return replace(settings, batch_size=data.n_rows), [note]
     return settings, []
 

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from ..errors import DataError, PellucidError, SettingError, ShapeError
+from ..language import phrase
 from ..layers import Masking, Sequences
 from ..module import Layer, walk
 from ..shapes import words
@@ -37,14 +38,21 @@ class Form(NamedTuple):
         return self.name in FORMS and bool(self.shape) and named and all(type(n) is int and n > 0 for n in sizes)
 
     def line(self) -> str:
-        """What the rows are and what is made of them, in one line."""
-        shape, channel = words(("rows", *self.shape)), "" if self.shape[-1:] != (1,) else ", one channel"
+        """What the rows are and what is made of them, in one line, in the language at hand."""
+        shape = words((phrase("rows"), *self.shape))
+        if self.name == "bytes" and self.shape[-1:] == (1,):
+            return phrase("images, an array of shape {shape}, one channel: bytes as fractions of 255", shape=shape)
         if self.name == "bytes":
-            return f"images, an array of shape {shape}{channel}: bytes as fractions of 255"
+            return phrase("images, an array of shape {shape}: bytes as fractions of 255", shape=shape)
+        if self.name == "sequences" and self.tokens:
+            return phrase(
+                "sequences, padded to an array of shape {shape}: tokens 0 to {last:,}",
+                shape=shape,
+                last=self.tokens - 1,
+            )
         if self.name == "sequences":
-            what = f"tokens 0 to {self.tokens - 1:,}" if self.tokens else "taken as they are"
-            return f"sequences, padded to an array of shape {shape}: {what}"
-        return f"an array of shape {shape}, taken as it is"
+            return phrase("sequences, padded to an array of shape {shape}: taken as they are", shape=shape)
+        return phrase("an array of shape {shape}, taken as it is", shape=shape)
 
     def rows(self, x: Any, numbered: Rows = None) -> np.ndarray:
         """Rows as they are kept: bytes stay bytes until the network sees them.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import DataError, SettingError
+from ..language import phrase
 from ._cells import some
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
@@ -79,7 +80,8 @@ def read_folder(path: Path, size: int | Sequence[int] | None = None, channels: i
     """A folder with a folder of PNG and JPEG files for each class, as `read_images` reads them."""
     files, classes, left = image_files(path)
     found = read_images(files, size, channels)
-    notes = [f"left out, as they are not images in a class: {some([p.name for p in left])}."] if left else []
+    others = some([p.name for p in left])
+    notes = [phrase("left out, as they are not images in a class: {names}.", names=others)] if left else []
     names = tuple(str(file.relative_to(path)) for file in files)
     return found._replace(files=names, classes=np.array(classes), notes=(*found.notes, *notes))
 
@@ -105,8 +107,10 @@ def read_images(files: Sequence[Path], size: int | Sequence[int] | None = None, 
     for i, file in enumerate(files):
         x[i] = decoded(file, (high, wide), channels)
     other = sum(count for found, count in sizes.items() if found != (high, wide))
-    notes = (f"{other:,} of {len(files):,} images are resized to {high} × {wide}.",) if other else ()
-    return Images(x, tuple(str(file) for file in files), None, notes)
+    resized = phrase(
+        "{other:,} of {n:,} images are resized to {high} × {wide}.", other=other, n=len(files), high=high, wide=wide
+    )
+    return Images(x, tuple(str(file) for file in files), None, (resized,) if other else ())
 
 
 def checked_size(size: int | Sequence[int]) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..language import phrase
 from ..shapes import words
 from ._cells import Rows
 
@@ -162,13 +163,22 @@ def padding_notes(x: np.ndarray) -> list[str]:
     lengths = lengths_of(x)
     if not lengths.any():
         raise DataError("No row of x has a step: all of it is padding.")
-    notes = [f"sequences of {lengths.min():,} to {lengths.max():,} steps, padded to {x.shape[1]:,}."]
-    if not lengths.all():
-        notes.append(f"{(lengths == 0).sum():,} of {len(x):,} rows have no step: all of them get the same answer.")
+    low, high, empty = int(lengths.min()), int(lengths.max()), int((lengths == 0).sum())
+    notes: list[str] = [
+        phrase("sequences of {low:,} to {high:,} steps, padded to {n:,}.", low=low, high=high, n=x.shape[1])
+    ]
+    if empty:
+        notes.append(
+            phrase("{empty:,} of {n:,} rows have no step: all of them get the same answer.", empty=empty, n=len(x))
+        )
     share = lengths.sum() / (x.shape[0] * x.shape[1])
     if x.nbytes > LARGE and share * WASTE < 1:
         notes.append(
-            f"padding makes {x.nbytes / LARGE:.1f} GiB of {share * x.nbytes / LARGE:.1f} GiB of numbers: "
-            "leave out the few longest rows, or cut them."
+            phrase(
+                "padding makes {padded:.1f} GiB of {own:.1f} GiB of numbers: leave out the few longest rows, or cut "
+                "them.",
+                padded=x.nbytes / LARGE,
+                own=share * x.nbytes / LARGE,
+            )
         )
     return notes

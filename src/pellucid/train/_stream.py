@@ -13,6 +13,7 @@ import polars as pl
 from polars.selectors import by_name
 
 from ..errors import DataError
+from ..language import phrase
 from ._cells import MISSING_MARKS, as_float32, missing, narrowest, numbers, typed
 from ._columns import Preprocess, no_column
 from ._data import (
@@ -130,10 +131,17 @@ def from_file(path: Path, wishes: Wishes) -> Data:
     preprocess = wishes.preprocess or source.fitted(sample, rows, wishes)
     source = replace(source, columns=source.needed(preprocess))
     some = np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int)
-    notes = [f"{path.name} is read in blocks."]
+    notes = [phrase("{name} is read in blocks.", name=path.name)]
     if wishes.preprocess is None:
-        notes = [f"{path.name} is read in blocks; its columns were recognised in {len(rows):,} of its {n:,} rows."]
-    notes += [f"{len(held_rows):,} of {n:,} rows are held out for validation."] * bool(len(held_rows))
+        words = phrase(
+            "{name} is read in blocks; its columns were recognised in {some:,} of its {n:,} rows.",
+            name=path.name,
+            some=len(rows),
+            n=n,
+        )
+        notes = [words]
+    if len(held_rows):
+        notes.append(phrase("{held:,} of {n:,} rows are held out for validation.", held=len(held_rows), n=n))
     return Data(
         name=path.name,
         preprocess=preprocess,
@@ -180,7 +188,9 @@ def from_batches(data: Any, wishes: Wishes) -> Data:
             x, y, weights = read_batch(number, batch)
             yield from sliced(Block(preprocess.kept(x), preprocess.targets(y), weights), wishes.block_rows)
 
-    note = "batches come as they are, so none are held out: give validation=(x, y) to see the error on other rows."
+    note = phrase(
+        "batches come as they are, so none are held out: give validation=(x, y) to see the error on other rows."
+    )
     return Data(
         name="batches",
         preprocess=preprocess,

@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from ..errors import DataError
+from ..language import phrase
+from ..recall import recalled
 from ..records import Record
 from ._cells import LARGEST, Rows, as_float32, bad_cell, booleans, missing, numbers, short, some, texts
 
@@ -39,10 +41,17 @@ class Target(Record):
 
     def line(self) -> str:
         """What is learned, in one line."""
-        what = f"one of {len(self.classes)} classes: {some(self.classes)}" if self.classes else "numbers"
-        scaled = f"standardised inside: mean {short(self.mean)}, deviation {short(self.scale)}"
-        parts = [what, scaled if self.kind == "number" else "", self.note]
-        return f"{self.name}: target; {'; '.join(part for part in parts if part)}"
+        return f"{self.name}: target; {self.told()}"
+
+    def told(self) -> str:
+        """What is learned, in the language at hand, without its name."""
+        what = phrase("numbers")
+        if self.classes:
+            what = phrase("one of {n} classes: {names}", n=len(self.classes), names=some(self.classes))
+        mean, deviation = short(self.mean), short(self.scale)
+        scaled = phrase("standardised inside: mean {mean}, deviation {deviation}", mean=mean, deviation=deviation)
+        parts = [what, scaled if self.kind == "number" else "", recalled(self.note)]
+        return phrase("; ").join(part for part in parts if part)
 
     def sound(self) -> bool:
         """Whether its fields, read from a file, are of their types."""
@@ -65,8 +74,10 @@ class Target(Record):
         if task is None and not text and values.dtype.is_numeric():
             whole = values.dtype.is_integer() or (len(values) < len(cells) and _whole(values))  # gaps made them floats
             few = whole and values.n_unique() <= FEW and 2 * values.n_unique() <= len(values)
-            seen, other = ("few", "amounts") if few else ("many", "classes")
-            note = f"{seen} whole numbers (if they are {other}, say task={TASKS[few]!r})" if whole else ""
+            said = phrase("many whole numbers (if they are classes, say task='classification')")
+            if few:
+                said = phrase("few whole numbers (if they are amounts, say task='regression')")
+            note = said if whole else ""
             task = TASKS[not few]
         if task == "regression" or (task is None and not text):
             return cls.of_numbers(cells.name, numbers(cells).drop_nulls().drop_nans().to_numpy(), loss_targets, note)

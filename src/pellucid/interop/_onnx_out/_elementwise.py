@@ -94,7 +94,7 @@ def flatten(layer: layers.Flatten, x: Value, w: Pen) -> Value:
     return w.out(w.node("Flatten", w.laid(x), axis=1))
 
 
-def dense(layer: layers.Dense, x: Value, w: Pen) -> Value:
+def dense(layer: layers.Dense | layers.Monotone, x: Value, w: Pen) -> Value:
     weight = w.parameter("weight", layer.weight)
     bias = "" if layer.bias is None else w.parameter("bias", layer.bias)
     if bias and x.rank == 2:
@@ -113,6 +113,7 @@ ROWS: dict[type[Any], Callable[[Any, Any, Pen], Value]] = {
     layers.GatedLinear: gated_linear,
     layers.GaussianNoise: unchanged,
     layers.LogSoftmax: softmax,
+    layers.Monotone: dense,
     layers.PReLU: prelu,
     layers.PlainDropout: unchanged,
     layers.RandomFlip: unchanged,

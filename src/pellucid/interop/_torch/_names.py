@@ -25,6 +25,7 @@ from ...layers import (
     LayerNorm,
     LocallyConnected1d,
     LocallyConnected2d,
+    Monotone,
     MultiHeadAttention,
     PReLU,
     RMSNorm,
@@ -44,6 +45,14 @@ class Named(NamedTuple):
 
 def transposed(layer: Any, a: np.ndarray) -> np.ndarray:
     return a.T
+
+
+def signed_there(layer: Any, a: np.ndarray) -> np.ndarray:
+    return np.asarray(layer.weight).T
+
+
+def signed_back(layer: Any, a: np.ndarray) -> np.ndarray:
+    return layer.raw_of(a.T)
 
 
 def kernel_there(layer: Any, a: np.ndarray) -> np.ndarray:
@@ -81,6 +90,7 @@ RECURRENT = {
 }
 NAMES: dict[type[Layer], dict[str, Named]] = {
     Dense: {"weight": Named("weight", transposed, transposed), **BIAS},
+    Monotone: {"weight": Named("raw", signed_there, signed_back), **BIAS},
     **dict.fromkeys((Conv1d, Conv2d, Conv3d), KERNEL),
     **dict.fromkeys((ConvTranspose1d, ConvTranspose2d), SPREAD),
     **dict.fromkeys((LocallyConnected1d, LocallyConnected2d, LayerNorm, GroupNorm, InstanceNorm), PLAIN),

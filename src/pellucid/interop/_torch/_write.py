@@ -45,6 +45,7 @@ from ...layers import (
     LogSoftmax,
     Masking,
     MaxPool,
+    Monotone,
     MultiHeadAttention,
     Operator,
     Pad,
@@ -208,6 +209,10 @@ MODULES = {
 }  # fmt: skip
 
 
+def linear(layer: Dense | Monotone) -> Any:
+    return torch_nn().Linear(*layer.weight.shape, bias=layer.bias is not None)
+
+
 def convolution(layer: Conv1d | Conv2d | Conv3d) -> Any:
     *size, each, n_out = layer.weight.shape
     plain = isinstance(layer.padding, str) and (layer.padding == "valid" or set(layer.stride) == {1})
@@ -291,7 +296,7 @@ ROWS: dict[type[Layer], Callable[[Any], Any]] = {
     PReLU: lambda layer: own().PReLU(layer.slope.shape[0]),
     Softmax: lambda layer: torch_nn().Softmax(-1),
     LogSoftmax: lambda layer: torch_nn().LogSoftmax(-1),
-    Dense: lambda layer: torch_nn().Linear(*layer.weight.shape, bias=layer.bias is not None),
+    **dict.fromkeys((Dense, Monotone), linear),
     Flatten: lambda layer: torch_nn().Flatten(),
     Add: lambda layer: own().Add(),
     Concat: lambda layer: own().Concat(),
