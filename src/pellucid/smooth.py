@@ -107,7 +107,7 @@ def slope(kind, a, b, x):
 @njit(cache=True)
 def turns(kind):
     """The places where the curve turns from convex to concave or back, or has a kink: how many, and up to two."""
-    if kind == SOFTPLUS or kind == EXPONENTIAL:
+    if kind in (SOFTPLUS, EXPONENTIAL):
         return 0, 0.0, 0.0
     if kind == GELU:
         return 2, -GELU_TURN, GELU_TURN
@@ -126,7 +126,7 @@ def turns(kind):
 def bulge(kind, a, b, part):
     """Whether part 0, 1 or 2 of the curve, between its turns, is convex (1), concave (−1) or straight (0)."""
     sign = 1 if b >= 0 else -1
-    if kind == SOFTPLUS or kind == EXPONENTIAL:
+    if kind in (SOFTPLUS, EXPONENTIAL):
         return sign
     if kind == ELU:
         if part == 1:

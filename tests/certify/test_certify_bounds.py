@@ -1,7 +1,7 @@
 """Bounds hold: for every point that can be drawn or found, in exact arithmetic and as the network runs."""
 
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,7 @@ from pellucid.certify._space import spaces_of
 from pellucid.errors import CertifyError, GeometryError, SettingError
 from pellucid.geometry import lowered
 from pellucid.layers import (
+    GRU,
     Activation,
     AvgPool,
     BatchNorm,
@@ -27,7 +28,6 @@ from pellucid.layers import (
     Conv2d,
     Dense,
     Flatten,
-    GRU,
     LocallyConnected2d,
     MaxPool,
     Parallel,
@@ -50,19 +50,23 @@ def dense(n_in, n_out, rng, scale=1.0):
 
 def mlp(sizes, activation="relu", seed=0, scale=1.5):
     rng, layers = np.random.default_rng(seed), []
-    for n, m in zip(sizes[:-1], sizes[1:], strict=True):
+    for n, m in pairwise(sizes):
         layers += [dense(n, m, rng, scale), Activation(activation)]
     return Sequential(layers[:-1])
 
 
 def pictures(activation="silu"):
     k = jax.random.split(jax.random.key(0), 6)
-    norm = BatchNorm(jnp.float32([1.0, -2.0]), jnp.float32([9.0, 0.1]), jnp.float32([5.0, 0.0]), jnp.float32([0.2, 3.0]), 0.9, 1e-5)
+    norm = BatchNorm(
+        jnp.float32([1.0, -2.0]), jnp.float32([9.0, 0.1]), jnp.float32([5.0, 0.0]), jnp.float32([0.2, 3.0]), 0.9, 1e-5
+    )
     return Sequential(
         [
             Conv2d.create(1, 2, 3, key=k[0]), norm, Activation(activation), MaxPool(2),
             Residual(Sequential([Conv2d.create(2, 2, 3, padding="same", key=k[1]), Activation("relu")])),
-            Parallel([Conv2d.create(2, 2, 1, groups=2, key=k[2]), LocallyConnected2d.create(2, 2, (1, 1), (2, 2), key=k[3])]),
+            Parallel(
+                [Conv2d.create(2, 2, 1, groups=2, key=k[2]), LocallyConnected2d.create(2, 2, (1, 1), (2, 2), key=k[3])]
+            ),
             AvgPool(2), Flatten(), PReLU.create(), Dense.create(4, 3, key=k[4]),
         ]
     )  # fmt: skip
@@ -84,7 +88,10 @@ NETS = {name: (mlp([3, 7, 6, 2], name), (3,)) for name in CURVES} | {
 def inside(net, shape, spaces, found, rng, points=300):
     """No point leaves the bounds: drawn ones, corners and those found downhill, in float64 and as the network runs."""
     network = lowered(net, shape, curves=True)
-    z = [spaces.low[:, None] + rng.uniform(size=(len(spaces.low), points, network.n_in)) * (spaces.high - spaces.low)[:, None]]
+    z = [
+        spaces.low[:, None]
+        + rng.uniform(size=(len(spaces.low), points, network.n_in)) * (spaces.high - spaces.low)[:, None]
+    ]
     z += [np.where(rng.random(z[0].shape) < 0.5, spaces.low[:, None], spaces.high[:, None])]
     it = certified(net, shape)
     clauses = tuple(Clause(s * row[None], np.zeros(1)) for row in np.eye(network.n_out) for s in (1.0, -1.0))
@@ -175,7 +182,10 @@ def exact(first, bias, last, curve, x):
         "relu": lambda z: max(z, 0), "abs": abs, "hard_tanh": lambda z: min(max(z, -1), 1),
         "leaky_relu": lambda z: z if z > 0 else z / 2,
     }  # fmt: skip
-    z = [sum(w * v for w, v in zip(column, x, strict=True)) + b for column, b in zip(zip(*first, strict=True), bias, strict=True)]
+    z = [
+        sum(w * v for w, v in zip(column, x, strict=True)) + b
+        for column, b in zip(zip(*first, strict=True), bias, strict=True)
+    ]
     return sum(w * bends[curve](v) for (w,), v in zip(last, z, strict=True))
 
 

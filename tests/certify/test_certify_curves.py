@@ -1,4 +1,4 @@
-"""Curves: their values and slopes in high precision, the lines above and below them, and the same curves as they run."""
+"""Curves: their values and slopes in high precision, the lines above and below them, and these curves as they run."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -39,7 +39,9 @@ def test_values_and_slopes_are_within_their_rounding_of_the_curve(name):
     mpmath.mp.dps = 50
     kind, f = smooth.KINDS[name], exactly(name)
     rng = np.random.default_rng(0)
-    for x in np.concatenate([rng.normal(size=60), 10 * rng.normal(size=40), 1e-6 * rng.normal(size=10), [0.0, 50, -50]]):
+    for x in np.concatenate(
+        [rng.normal(size=60), 10 * rng.normal(size=40), 1e-6 * rng.normal(size=10), [0.0, 50, -50]]
+    ):
         y = f(mpmath.mpf(float(x)))
         assert abs(smooth.value(kind, 1.0, 1.0, x) - y) <= smooth.ROUNDED * (abs(y) + abs(x)) / 4
         if abs(x) not in (0, 3):
@@ -74,7 +76,10 @@ def programs():
     found["leaky_relu, slope 3"] = Sequential([Dense(np.eye(1), None), Activation("leaky_relu", slope=3.0)])
     found["prelu"] = Sequential([Dense(np.eye(1), None), PReLU(jnp.float32([-0.5]))])
     networks = {name: lowered(net, curves=True) for name, net in found.items()}
-    return {name: (network.steps[-1].operator, Writer(network, FORMATS["real"]).program()) for name, network in networks.items()}
+    return {
+        name: (network.steps[-1].operator, Writer(network, FORMATS["real"]).program())
+        for name, network in networks.items()
+    }
 
 
 PROGRAMS = programs()
@@ -141,7 +146,10 @@ def test_a_run_in_float32_is_within_its_roundings(name):
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.uniform(-30, 30, 60_000), rng.normal(size=60_000), 1e-3 * rng.normal(size=5_000)])
     x = np.float32(np.concatenate([x, np.linspace(-12, 12, 20_001), [0.0, 80.0, -80.0]]))
-    kind, a, b = smooth.KINDS["elu" if name == "selu" else name], *((SELU_ALPHA, SELU_SCALE) if name == "selu" else (1.0, 1.0))
+    kind, a, b = (
+        smooth.KINDS["elu" if name == "selu" else name],
+        *((SELU_ALPHA, SELU_SCALE) if name == "selu" else (1.0, 1.0)),
+    )
     y = smooth.values(kind, a, b, x.astype(float))
     ran = np.asarray(CURVES[name].value(jnp.asarray(x)), float)
     slope = abs(smooth.slopes(kind, a, b, x.astype(float)))
@@ -153,8 +161,8 @@ def test_a_run_in_float32_is_within_its_roundings(name):
     ("kind", "attributes"),
     [
         ("Tanh", {}), ("Sigmoid", {}), ("Softplus", {}), ("Softsign", {}), ("Mish", {}), ("Exp", {}), ("HardSwish", {}),
-        ("Elu", {"alpha": 1.5}), ("Celu", {"alpha": 2.0}), ("Selu", {}), ("Gelu", {}), ("Gelu", {"approximate": "tanh"}),
-        ("Swish", {"alpha": 1.7}), ("Swish", {}),
+        ("Elu", {"alpha": 1.5}), ("Celu", {"alpha": 2.0}), ("Selu", {}), ("Gelu", {}),
+        ("Gelu", {"approximate": "tanh"}), ("Swish", {"alpha": 1.7}), ("Swish", {}),
     ],
 )  # fmt: skip
 def test_an_operation_of_others_is_lowered_to_the_curve_that_it_computes(kind, attributes):

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from certify_cases import SHARED, above, mlp
 
 import pellucid as pl
+from certify_cases import SHARED, above, mlp
 from pellucid import certify
 from pellucid.certify import _search
 from pellucid.certify._attack import attack

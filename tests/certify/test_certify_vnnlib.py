@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from certify_cases import mlp
 
+from certify_cases import mlp
 from pellucid import certify
 from pellucid.certify._vnnlib import CASES, read_vnnlib
 from pellucid.errors import CertifyError
@@ -19,7 +19,12 @@ def read(tmp_path, text, n_in=2, n_out=2):
 
 
 def test_a_box_and_rows_are_read_with_comments_and_both_ways_round(tmp_path):
-    text = "; a comment (with brackets\n" + HEAD + BOX + "(assert (<= Y_0 Y_1)) ; said\n(assert (>= 3.5 (+ Y_0 (* 2 Y_1) -1)))"
+    text = (
+        "; a comment (with brackets\n"
+        + HEAD
+        + BOX
+        + "(assert (<= Y_0 Y_1)) ; said\n(assert (>= 3.5 (+ Y_0 (* 2 Y_1) -1)))"
+    )
     (case,) = read(tmp_path, text)
     np.testing.assert_array_equal(case.box, [[-1, 1.5], [0, 2]])
     np.testing.assert_array_equal(case.rows, [[1, -1], [1, 2]])

@@ -167,7 +167,10 @@ def test_a_neuron_is_shown_with_the_weights_it_has():
         (lambda: monotone_mlp([2, 4, 1], [1, 1], key=0, activation="gelu"), "rises everywhere, and 'gelu' is none"),
         (lambda: monotone_mlp([2, 4, 1], [1, 1], key=0, init="he"), "no initializer 'he'"),
         (lambda: Monotone.create(2, 0, key=jax.random.key(0)), "at least one input and one output"),
-        (lambda: Monotone.create(2, 1, key=jax.random.key(0), inputs="+x"), r"inputs with a letter \+, - or 0 for each"),
+        (
+            lambda: Monotone.create(2, 1, key=jax.random.key(0), inputs="+x"),
+            r"inputs with a letter \+, - or 0 for each",
+        ),
         (lambda: Monotone.create(2, 1, key=jax.random.key(0), outputs="++"), "outputs with a letter"),
     ],
 )

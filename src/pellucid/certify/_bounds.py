@@ -63,12 +63,17 @@ def certified(net: Layer | Network, shape: Any = None, arithmetic: str | None = 
 
 
 def enclose(
-    it: Certified, spaces: Spaces, rows: np.ndarray, method: str = "crown", given: Any = None, threads: int | None = None
+    it: Certified,
+    spaces: Spaces,
+    rows: np.ndarray,
+    method: str = "crown",
+    given: Any = None,
+    threads: int | None = None,
 ) -> Enclosure:
     """Bounds of all units and of `rows @ outputs`, (rows, n_out), over each space.
 
-    `given` are bounds of the units, low and high, that are known or asked for, such as the sides of a split. With "alpha"
-    those of "crown" are known: where lines have other slopes, tighter units may make a looser bound.
+    `given` are bounds of the units, low and high, that are known or asked for, such as the sides of a split. With
+    "alpha" those of "crown" are known: where lines have other slopes, tighter units may make a looser bound.
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS)

@@ -57,4 +57,3 @@ class Claim:
         if not margin <= 0:
             return None
         return Counterexample(x, ran, exact, -margin)
-

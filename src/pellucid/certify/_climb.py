@@ -1,7 +1,8 @@
 """Better lines for each row: slopes, and multipliers of what is known, moved to lower the largest value of the row.
 
-At the input where a row's line is largest, its value by these lines is followed forward; `dtop/dslope = d (z − x)`, z the
-unit's input there and x where its line touches, `dtop/dlift = z − low`. Every step gives a bound; the lowest is kept.
+At the input where a row's line is largest, its value by these lines is followed forward; `dtop/dslope = d (z − x)`, z
+the unit's input there and x where its line touches, `dtop/dlift = z − low`. Every step gives a bound; the lowest is
+kept.
 Source: Xu and others 2021, alpha-CROWN; Wang and others 2021, beta-CROWN, eq. 8.
 """
 
@@ -123,7 +124,7 @@ def forward(p: Program, v, x, own: Own, z):
     for i in range(v):
         given = values[p.inputs[p.first[i]]]
         kind = p.kind[i]
-        if kind == DENSE or kind == ROWS:
+        if kind in (DENSE, ROWS):
             made = affine_forward(p, i, given)
         elif kind == ADD:
             made = given.copy()

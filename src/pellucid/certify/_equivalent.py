@@ -93,7 +93,9 @@ def copied(at: Lowering, network: Network, known: dict[int, list[Step]]) -> Valu
     values = {0: at.input}
     for step in network.steps:
         inputs = tuple(values[n].number for n in step.inputs)
-        old = next((s for s in known.get(step.width, []) if s.inputs == inputs and same(s.operator, step.operator)), None)
+        old = next(
+            (s for s in known.get(step.width, []) if s.inputs == inputs and same(s.operator, step.operator)), None
+        )
         if old is None:
             value = at.step(step.operator, [values[n] for n in step.inputs], step.shape)
             known.setdefault(step.width, []).append(at.steps[-1])
@@ -110,7 +112,9 @@ def same(a: Any, b: Any) -> bool:
 
 def alike(a: Any, b: Any) -> bool:
     if hasattr(a, "indptr") and hasattr(b, "indptr"):
-        return a.shape == b.shape and all(np.array_equal(getattr(a, k), getattr(b, k)) for k in ("indptr", "indices", "data"))
+        return a.shape == b.shape and all(
+            np.array_equal(getattr(a, k), getattr(b, k)) for k in ("indptr", "indices", "data")
+        )
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.array_equal(a, b)
     return a == b

@@ -1,8 +1,8 @@
 """The steps of a bound, compiled by Numba: intervals forward, linear relaxation backward.
 
-Backward, `d · value ≤ d' · input + c` step by step (Zhang and others 2018, CROWN), for many rows d at a time. Rows stand
-as columns, so that a unit that is off for the box is a row of zeros and drops out of the product. What rounding may
-add, of the run and of the sums here, is `|d| · ρ` at each step: see `_program`.
+Backward, `d · value ≤ d' · input + c` step by step (Zhang and others 2018, CROWN), for many rows d at a time. Rows
+stand as columns, so that a unit that is off for the box is a row of zeros and drops out of the product. What rounding
+may add, of the run and of the sums here, is `|d| · ρ` at each step: see `_program`.
 """
 
 from __future__ import annotations
@@ -316,7 +316,7 @@ def backward(p: Program, v, d, c, loose, s: State, own: Own):
         place = 0
         for k in range(p.first[i], p.first[i + 1]):
             n = p.inputs[k]
-            if kind == DENSE or kind == ROWS:
+            if kind in (DENSE, ROWS):
                 part = affine_back(p, i, d, c)
             elif kind == ADD:
                 part = d
@@ -363,8 +363,8 @@ def seeds(p: Program, v, units):
 
 @njit(nogil=True, cache=True)
 def filled(a, low, high, radius):
-    """`max a · δ` for `Σ |δ| ≤ radius` and `low ≤ δ ≤ high`: the steepest first, until the radius is used up; where 0 is
-    not between low and high, no less than that."""
+    """`max a · δ` for `Σ |δ| ≤ radius` and `low ≤ δ ≤ high`: the steepest first, until the radius is used up; where 0
+    is not between low and high, no less than that."""
     room = np.where(a > 0, np.maximum(high, 0.0), np.maximum(-low, 0.0))
     left, top = radius * MORE, 0.0
     for k in np.argsort(-np.abs(a)):

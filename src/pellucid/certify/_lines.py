@@ -105,7 +105,7 @@ def level(kind, a, b, low, high, s, sign):
 
 @njit(cache=True)
 def line(p: Program, i, j, low, high, sign):
-    """The line above (sign 1) or below (−1) a curve that leaves least at the middle: slope, offset, where it touches."""
+    """The line above (sign 1) or below (−1) a curve leaving least at the middle: slope, offset, where it touches."""
     if p.kind[i] == BEND and p.at[i, 4]:
         return relu_line(low, high, sign)
     if low == high:
@@ -114,7 +114,10 @@ def line(p: Program, i, j, low, high, sign):
     if p.kind[i] != BEND:
         kind, a, b = p.at[i, 0], p.floats[p.at[i, 1]], p.floats[p.at[i, 1] + 1]
         n, first, second = turns(kind)
-        part, last = (n > 0 and low >= first) + (n > 1 and low >= second), (n > 0 and high > first) + (n > 1 and high > second)
+        part, last = (
+            (n > 0 and low >= first) + (n > 1 and low >= second),
+            (n > 0 and high > first) + (n > 1 and high > second),
+        )
         bent = bulge(kind, a, b, part) * sign
         if part >= last and bent != 0:
             return whole_line(kind, a, b, low, high, sign, bent)

@@ -114,7 +114,9 @@ def record(
     if not exact.all():
         what = "Stopped" if stopped else "The time was up" if any(s.open for s in searches) else "Rounding is the limit"
         names = ", ".join(map(str, np.flatnonzero(~exact)))
-        advice = f"{what}: the ends of output {names} are proven, and looser than asked. Give more seconds=, or tolerance=."
+        advice = (
+            f"{what}: the ends of output {names} are proven, and looser than asked. Give more seconds=, or tolerance=."
+        )
     boxes = sum(s.boxes for s in searches)
     proof = proven(whole, searches) if tight.all() else None
     return OutputRange(

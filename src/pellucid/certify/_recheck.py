@@ -157,7 +157,7 @@ class TreeCheck:
         """What is proven of the margins of some leaves."""
         node = parts.node[here]
         row = self.row[node]
-        if not ((0 <= row) & (row < len(self.rows))).all():
+        if not ((row >= 0) & (row < len(self.rows))).all():
             raise Wrong(f"leaf {node[0]} names no row of its clause.")
         own = self.arrays["own"][node]
         found = np.full(len(here), -np.inf)

@@ -210,7 +210,9 @@ class Bounder:
             up, up_offset, down, down_offset = s.lines[step.output]
         else:
             part = slice(self.starts[step.output], self.starts[step.output] + step.width)
-            up, up_offset, down, down_offset = lines_with(step.operator, low, high, marks.up[:, part], marks.down[:, part])
+            up, up_offset, down, down_offset = lines_with(
+                step.operator, low, high, marks.up[:, part], marks.down[:, part]
+            )
             lift = marks.lift[:, part]
         over, under = np.maximum(d, 0), np.minimum(d, 0)
         made = over * up[:, None] + under * down[:, None]

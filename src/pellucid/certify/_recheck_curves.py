@@ -77,7 +77,9 @@ def hull(curve: Any, low: np.ndarray, high: np.ndarray, sign: int) -> np.ndarray
         return (high > -low).astype(float)
     slope = chord(curve, left, right)
     if isinstance(curve, Smooth):
-        slope = np.where(turned(curve, low, high, sign), smooth.slopes(smooth.KINDS[curve.kind], curve.a, curve.b, middle), slope)
+        slope = np.where(
+            turned(curve, low, high, sign), smooth.slopes(smooth.KINDS[curve.kind], curve.a, curve.b, middle), slope
+        )
         settled = turned(curve, low, high, sign)
     else:
         settled = np.zeros(low.shape, bool)

@@ -161,7 +161,9 @@ def summed(
     found: list[Certificate], labels: np.ndarray, radius: float, norm: float, arithmetic: str, seconds: float
 ) -> Robustness:
     verdicts = tuple(c.verdict for c in found)
-    share, refuted = (sum(v == verdict for v in verdicts) / max(len(found), 1) for verdict in ("proven", "counterexample"))
+    share, refuted = (
+        sum(v == verdict for v in verdicts) / max(len(found), 1) for verdict in ("proven", "counterexample")
+    )
     margins = np.array([c.bounds for c in found]).reshape(-1, 2)
     slowest = max((c.seconds for c in found), default=0.0)
     return Robustness(

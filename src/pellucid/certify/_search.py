@@ -210,7 +210,9 @@ class Search:
         first = self.tree.split(nodes.number, var, at)
         parts = []
         for side in (0, 1):
-            low, high, unit_low, unit_high = (a.copy() for a in (nodes.low, nodes.high, nodes.unit_low, nodes.unit_high))
+            low, high, unit_low, unit_high = (
+                a.copy() for a in (nodes.low, nodes.high, nodes.unit_low, nodes.unit_high)
+            )
             pinned, of_unit = nodes.pinned.copy(), var >= n
             i, u = (here[~of_unit], var[~of_unit]), (here[of_unit], var[of_unit] - n)
             (low if side else high)[i] = at[~of_unit]

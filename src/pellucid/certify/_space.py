@@ -85,7 +85,9 @@ def spaces_of(box: Any, network: Network) -> Spaces:
     """
     if isinstance(box, Spaces):
         if box.low.shape[1] != network.n_in:
-            raise CertifyError(f"The network has {network.n_in} inputs; the points have {box.low.shape[1]} coordinates.")
+            raise CertifyError(
+                f"The network has {network.n_in} inputs; the points have {box.low.shape[1]} coordinates."
+            )
         return box
     sides = checked(box, network.n_in)
     low, high = np.ascontiguousarray(sides[..., 0]), np.ascontiguousarray(sides[..., 1])
@@ -98,11 +100,11 @@ def checked(box: Any, n: int) -> np.ndarray:
     try:
         sides = np.asarray(box, float)
     except (TypeError, ValueError):
-        raise CertifyError(f"A box is a pair (low, high) for each input, as in [(-1, 1), (-1, 1)]; got {box!r}.") from None
-    if sides.ndim < 2 or sides.shape[-1] != 2:
         raise CertifyError(
-            f"A box is a pair (low, high) for each of {n} inputs; got an array of shape {sides.shape}."
-        )
+            f"A box is a pair (low, high) for each input, as in [(-1, 1), (-1, 1)]; got {box!r}."
+        ) from None
+    if sides.ndim < 2 or sides.shape[-1] != 2:
+        raise CertifyError(f"A box is a pair (low, high) for each of {n} inputs; got an array of shape {sides.shape}.")
     one = prod(sides.shape[:-1]) == n
     if not one and (sides.ndim < 3 or prod(sides.shape[1:-1]) != n):
         raise CertifyError(f"The network has {n} inputs; the box has {prod(sides.shape[:-1])} sides.")

@@ -85,7 +85,9 @@ def cases(text: str, n_in: int, n_out: int) -> Iterator[Case]:
         found = {name for name in declared if name[0] == kind}
         if found != {f"{kind}_{i}" for i in range(count)}:
             what = "inputs" if kind == "X" else "outputs"
-            raise Refused(1, f"it declares {len(found)} {what} {kind}_i, and the network has {count}, from {kind}_0 on.")
+            raise Refused(
+                1, f"it declares {len(found)} {what} {kind}_i, and the network has {count}, from {kind}_0 on."
+            )
     if np.prod([float(len(f)) for f in formulas]) > CASES:
         raise Refused(1, f"it has more than {CASES:,} cases.")
     for parts in product(*formulas):
@@ -177,7 +179,9 @@ def linear(node: Node) -> tuple[dict[str, float], float]:
             return added(({}, 0.0), other, factor)
         case "*", [other, (terms, factor)] if not terms:
             return added(({}, 0.0), other, factor)
-    raise Refused(node.line, f"{word(head)!r} with {len(parts)} parts is not linear: +, − and a number times a term are.")
+    raise Refused(
+        node.line, f"{word(head)!r} with {len(parts)} parts is not linear: +, − and a number times a term are."
+    )
 
 
 def added(a: tuple[dict[str, float], float], b: tuple[dict[str, float], float], factor: float) -> Any:

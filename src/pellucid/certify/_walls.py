@@ -58,10 +58,7 @@ def lifted(p: Program, rows, s: State, space: Space, own: Own, pinned, top, line
             row = line[:, r].copy()
             shift = np.zeros(1)
             level = top[r] - (tops(line[:, r : r + 1], shift, shift, space)[0] - (row * space.centre).sum())
-            if space.norm == 2:
-                weights = along_each(row, a, c, space)
-            else:
-                weights = at_once(row, level, a, c, space)
+            weights = along_each(row, a, c, space) if space.norm == 2 else at_once(row, level, a, c, space)
             for k in range(count):
                 more = weights[k] - weights[count + k]
                 own.lift[units[k], r] = np.float32(old[units[k], r] + more)
@@ -78,7 +75,7 @@ def lifted(p: Program, rows, s: State, space: Space, own: Own, pinned, top, line
 
 @njit(nogil=True, cache=True)
 def at_once(row, level, a, c, space: Space):
-    """The multipliers by which `row · δ + level` with all half-spaces is least at its largest, in a box or the norm 1."""
+    """The multipliers by which `row · δ + level` with all half-spaces is least at its largest, in a box or norm 1."""
     m, n = len(a), len(row)
     both = 2 if space.norm == 1 else 1  # in the norm 1 what δ rises and falls by are two things
     table, shift = np.zeros((m + both, both * n)), np.zeros(m + both)
