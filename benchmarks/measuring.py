@@ -76,7 +76,7 @@ def torch_epoch(loss_of, rule, xs, ys, batch):
     """One epoch of PyTorch in batches of shuffled rows."""
     import torch
 
-    order = torch.randperm(len(xs))
+    order = torch.randperm(len(xs), device=xs.device)
     for i in range(0, len(xs), batch):
         rows = order[i : i + batch]
         rule.zero_grad()
@@ -85,9 +85,11 @@ def torch_epoch(loss_of, rule, xs, ys, batch):
 
 
 def torch_step(module, criterion, xs, ys, batch, compiled=False):
-    """Seconds per step of the same in PyTorch."""
+    """Seconds per step of the same in PyTorch, on a GPU where there is one, as JAX does."""
     import torch
 
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    module, xs, ys = module.to(device), xs.to(device), ys.to(device)
     rule = torch.optim.Adam(module.parameters())
 
     def loss_of(bx, by):
@@ -95,9 +97,13 @@ def torch_step(module, criterion, xs, ys, batch, compiled=False):
 
     loss_of = torch.compile(loss_of) if compiled else loss_of
 
+    def epoch():
+        torch_epoch(loss_of, rule, xs, ys, batch)
+        if device == "cuda":
+            torch.cuda.synchronize()
+
     def run():
-        seconds = [clocked(lambda: torch_epoch(loss_of, rule, xs, ys, batch)) for _ in range(3)]
-        return statistics.median(seconds) / (len(xs) // batch)
+        return statistics.median(clocked(epoch) for _ in range(3)) / (len(xs) // batch)
 
     return run
 
@@ -160,13 +166,22 @@ def table(columns: list[str], options: argparse.Namespace | None = None) -> list
 
 def write(section: str, lines: list[str]) -> None:
     """Append a dated table to RESULTS.md, with the machine and the versions."""
+    import jax
+
     path = HERE / "RESULTS.md"
     cpu = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         "",
     )
+    devices = {d.device_kind for d in jax.devices() if d.platform != "cpu"}
     packages = ", ".join(f"{p} {version(p)}" for p in ("pellucid", "jax", "optax", "torch", "scikit-learn", "numpy"))
-    machine = f"{cpu or platform.processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    parts = [
+        cpu or platform.processor(),
+        f"{os.cpu_count()} cores",
+        *sorted(devices),
+        f"Python {platform.python_version()}",
+    ]
+    machine = ", ".join(parts)
     head = f"## {section}, {date.today()}\n\n{machine}, {packages}.\n"
     before = path.read_text() if path.exists() else "# Measured\n"
     path.write_text("\n".join([before.rstrip(), "", head, *lines, ""]))
