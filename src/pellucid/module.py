@@ -14,6 +14,9 @@ from jax import Array
 if TYPE_CHECKING:
     from .affine import Lowering
 
+if jax.config.jax_default_matmul_precision is None:  # docs/decisions/precision.md
+    jax.config.update("jax_default_matmul_precision", "highest")
+
 
 def static(**settings: Any) -> Any:
     """A field that is a setting and not an array: it is part of the structure, never of the parameters."""
