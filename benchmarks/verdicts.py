@@ -168,7 +168,7 @@ def random_search(patient: Patient, seconds: float, count: int, seed: int) -> li
 def steps_of(patient: Patient, program: Program) -> int:
     times = program.settings.epochs / max(patient.settings.epochs, 1)
     batches = patient.sample.settings.batch_size / program.settings.batch_size
-    return max(1, round(patient.base.steps * times * batches))  # type: ignore[union-attr]
+    return max(1, round(patient.steps * times * batches))
 
 
 def drawn_again(program: Program, seed: int) -> Program:

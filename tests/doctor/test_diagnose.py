@@ -233,3 +233,13 @@ def test_what_another_start_makes_up_for_is_chance(monkeypatch, others, chance):
     assert len(notes) == bool(chance)
     patient.reached = patient.trivial
     assert beyond_chance(found, patient) == (found, [])  # next to nothing was learned
+
+
+def test_what_mends_a_training_that_broke_off_at_once_is_tried_for_all_its_steps():
+    made = pl.mlp([2, *[5] * 6, 1], activation="tanh", key=0).layers
+    layers = [Activation("exponential") if isinstance(layer, Activation) else layer for layer in made]
+    settings = Settings(loss("binary_cross_entropy"), epochs=60, learning_rate=0.01)
+    patient = Patient(Program(Sequential(layers), settings, X, Y), seconds=60)
+    assert (patient.base.finite, patient.base.steps < 10) == (False, True)
+    assert patient.trial("tanh inside").steps == patient.steps == patient.program.steps
+    assert patient.trial("tanh inside").score > 0.8

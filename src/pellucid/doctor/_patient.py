@@ -179,6 +179,11 @@ class Patient:
         """The steps that trials are compiled for."""
         return max(self.program.steps, FEWEST_STEPS)
 
+    @property
+    def steps(self) -> int:
+        """As many as the base took; where it broke off at numbers that are not finite, as many as it was to take."""
+        return self.base.steps if self.base and self.base.finite else self.program.steps
+
     @cached_property
     def base(self) -> Trial | None:
         """The program as it is, tried; None where there is nothing to try it on, or no time."""
@@ -202,10 +207,10 @@ class Patient:
     def trial(self, *names: str, times: int = 1) -> Trial | None:
         """The program with these changes, `times` as long; None where they do not apply, or time is over."""
         key = (*names, str(times))
-        task, base, longer = self.task, self.base, self.longer
-        if key not in self.tries and task and base and longer and self.left > 0:
+        task, longer = self.task, self.longer
+        if key not in self.tries and task and longer and self.left > 0:
             after = changed(self.sample, task, *names)
-            steps = longer.steps if times == 1 else base.steps * times
+            steps = self.steps * times if times > 1 else longer.steps if longer.finite else self.like
             self.tries[key] = after and self.run(after, steps)
         return self.tries.get(key)
 
@@ -215,7 +220,7 @@ class Patient:
         if self.task is None or self.base is None:
             return 0.0
         program = plain_program(self.sample, self.task)
-        found = program and self.run(program, max(400, min(self.base.steps, 2000)))
+        found = program and self.run(program, max(400, min(self.steps, 2000)))
         return found.score if found else self.trivial
 
     def above(self, score: float | None) -> float:

@@ -125,7 +125,7 @@ class Search:
     def __init__(self, patient: Patient, seconds: float, tell: Tell = silent):
         assert patient.task is not None
         assert patient.base is not None
-        self.patient, self.task, self.base = patient, patient.task, patient.base
+        self.patient, self.task = patient, patient.task
         self.began, self.seconds, self.tell = time.perf_counter(), seconds, tell
         self.known: dict[tuple[str, ...], float] = {(): patient.above(patient.base.score)}
         self.top = max(self.known[()], patient.above(patient.reference))
@@ -154,10 +154,10 @@ class Search:
         return f"{self.task.words} {score:.3g}"
 
     def steps(self, program: Program) -> int:
-        """As many as the base took for the epochs it has, times the epochs of the program, of its batch size."""
+        """As many as for the epochs that the patient has, times the epochs of the program, of its batch size."""
         times = program.settings.epochs / max(self.patient.settings.epochs, 1)
         batches = self.patient.sample.settings.batch_size / program.settings.batch_size
-        return max(1, round(self.base.steps * times * batches))
+        return max(1, round(self.patient.steps * times * batches))
 
     def near(self, score: float) -> bool:
         """Whether that is (nearly) as good as anything known."""

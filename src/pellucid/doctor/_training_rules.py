@@ -203,7 +203,7 @@ def unlearned(patient: Patient) -> Iterator[Sign]:
     if not patient.stuck or patient.task is None or patient.base is None:
         return
     simple = simple_scores(patient.sample, patient.task)
-    batch = patient.run(one_batch(patient.sample), max(patient.base.steps, 300))
+    batch = patient.run(one_batch(patient.sample), max(patient.steps, 300))
     told = [phrase("a plain network of two hidden layers reaches {score:.3g}", score=patient.best)]
     told += [phrase("{model} {score:.3g}", model=MODELS[name], score=score) for name, score in simple.items()]
     words = phrase(
