@@ -7,7 +7,7 @@ import os
 import click
 
 from . import __version__
-from ._commands import _ask, _diff, _doctor, _export, _geometry, _lab, _runs, _train
+from ._commands import _ask, _certify, _diff, _doctor, _export, _geometry, _lab, _runs, _train
 from ._commands._command import command, epilog
 
 EXAMPLES = (
@@ -68,6 +68,15 @@ command(
     "pellucid doctor net.safetensors --data houses.csv --target price --loss squared_error",
     "pellucid doctor --rules",
 )(_doctor.doctor)
+command(
+    main,
+    "pellucid certify last",
+    "pellucid certify last --monotone all --out trends.html",
+    "pellucid certify last --monotone age,bmi --direction rising",
+    "pellucid certify last --robust 0.05 --norm 2",
+    "pellucid certify acas.onnx --property prop_1.vnnlib --out prop_1.certificate",
+    "pellucid certify acas.onnx --recheck prop_1.certificate",
+)(_certify.certify)
 command(
     main,
     "pellucid export last -o iris.onnx",

@@ -70,7 +70,7 @@ def panel(axes: Axes, trend: Trend, record: Monotonicity) -> None:
     low, high = trend.usual.x[0], trend.usual.x[-1]
     axes.set_xticks([low, high], [number(float(low), 3), number(float(high), 3)])
     for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
-        label.set_ha(side)
+        label.set(ha=side)
     axes.yaxis.set_major_locator(two_ticks())
     axes.margins(y=0.16)
 
@@ -91,10 +91,10 @@ def witness(axes: Axes, line: Line, tone: str, feature: str) -> None:
                 for x, y in zip(line.ends, line.values, strict=True)])  # fmt: skip
 
 
-def ranges(record: OutputRange, names: tuple[str, ...] = ()) -> Figure:
+def ranges(record: OutputRange) -> Figure:
     """What each output reaches, and beyond it what it is proven never to reach."""
     n = len(record.low)
-    labels = names or tuple(phrase("output {k}", k=k) for k in range(n))
+    labels = record.names or tuple(phrase("output {k}", k=k) for k in range(n))
     figure, ((axes,),) = new(1.0 + 0.34 * n)
     places = np.arange(n)[::-1]
     beyond = axes.barh(places, record.high - record.low, left=record.low, height=0.5, color=LINE)

@@ -13,14 +13,27 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ..construct import Construction, Rate, Simplification
-from ..language import phrase
+from ..language import phrase, translated
 from ._colours import BLUE, GREEN, INK, LINE, MUTED, ORANGE, RED
 from ._faces import Scale
 from ._keys import bar
 from ._style import dress, new, powers, tips
 from .words import cut, listed, number, table
 
-WIDE, MOST_ROWS, MOST_BARS, REASON = 100, 20, 12, 34
+WIDE, MOST_ROWS, MOST_BARS = 100, 20, 12
+KINDS = {  # of the reasons of removals, by words in them
+    "nothing reads": phrase("not read by anything"),
+    "no input reaches": phrase("reached by no input"),
+    "off everywhere": phrase("off everywhere"),
+    "flat everywhere": phrase("flat everywhere"),
+    " times ": phrase("multiples of others"),
+    "the same as": phrase("multiples of others"),
+    "opposite": phrase("opposites of others"),
+    "on everywhere": phrase("on everywhere: linear"),
+    "linear on the box": phrase("of a linear layer"),
+    "nearly constant": phrase("nearly constant"),
+    "written anew": phrase("written anew as one layer"),
+}
 NOTHING = 1e-6  # the least difference that an axis shows
 
 
@@ -33,7 +46,7 @@ def along_line(record: Construction) -> Figure:
     """Above the two, below their difference between the lines that were proven."""
     t, truth, made = record.along()
     figure, ((upper,), (lower,)) = new(4.6, 2, height_ratios=(1, 0.8), sharex=True)
-    upper.plot(t, truth, color=MUTED, linewidth=3.2, alpha=0.5, label=cut(record.what, 30))
+    upper.plot(t, truth, color=MUTED, linewidth=3.2, alpha=0.5, label=phrase("target"))
     upper.plot(t, made, color=BLUE, linewidth=1.4, label=phrase("network"))
     said = phrase("{n:,} neurons, hidden layers: {depth}", n=record.neurons, depth=record.depth)
     dress(upper, said, "", phrase("output"), grid="y")
@@ -58,15 +71,23 @@ def difference(axes: Axes, record: Construction, t: np.ndarray, off: np.ndarray)
 
 
 def over_plane(record: Construction) -> Figure:
-    """The network over its two inputs, and what it is off by."""
+    """The network over its two inputs, and what it is off by where that is not nothing."""
     made, off = record.over()
-    figure, ((left, right),) = new(2.7, 1, 2)
     (x0, x1), (y0, y1) = record.box
-    scales = Scale(made.reshape(-1, 1), None, 1), Scale(np.array([[0.0], [max(record.error, 1e-300)]]), None, 1)
-    titles = phrase("{n:,} neurons", n=record.neurons), phrase("Off by at most {error}", error=number(record.error))
-    for axes, values, scale, title in zip((left, right), (made, abs(np.nan_to_num(off))), scales, titles, strict=True):
+    count, error = phrase("{n:,} neurons", n=record.neurons), phrase("Off by at most {e}", e=number(record.error))
+    parts = [
+        (made, Scale(made.reshape(-1, 1), None, 1), count),
+        (abs(np.nan_to_num(off)), Scale(np.array([[0.0], [record.error]]), None, 1), error),
+    ]
+    if record.error == 0:
+        parts = [(*parts[0][:2], phrase("{n:,} neurons, off by at most 0", n=record.neurons))]
+    figure, (row,) = new(2.7, 1, len(parts))
+    left = row[0]
+    for axes, (values, scale, title) in zip(row, parts, strict=True):
         pixels = (255 * scale(values[..., None]) + 0.5).astype(np.uint8)
-        axes.imshow(pixels, extent=(x0, x1, y0, y1), origin="lower", aspect="auto", interpolation="none")
+        shown = axes.imshow(pixels, extent=(x0, x1, y0, y1), origin="lower", aspect="auto", interpolation="none")
+        least, most = number(float(values.min()), 3), number(float(values.max()), 3)
+        tips(shown, [phrase("{title}: from {low} to {high}", title=title, low=least, high=most)])
         dress(axes, title, phrase("first input"), phrase("second input") if axes is left else "", grid="")
         axes.xaxis.set_major_locator(MaxNLocator(4))
         bar(axes.inset_axes((1.03, 0, 0.05, 1)), scale)
@@ -103,7 +124,7 @@ def rate(record: Rate) -> Figure:
 
 def simplification(record: Simplification) -> Figure:
     """Why units are gone, and how many there are left."""
-    counts = Counter(kind_of(gone.reason) for gone in record.removed)
+    counts = Counter(translated(kind_of(gone.reason)) for gone in record.removed)
     rows = [*counts.most_common(MOST_BARS), (phrase("left"), record.neurons[1])]
     figure, ((axes,),) = new(1.2 + 0.3 * len(rows))
     names, values = zip(*rows, strict=True)
@@ -112,23 +133,19 @@ def simplification(record: Simplification) -> Figure:
     for part, name, value in zip(drawn, names, values, strict=True):
         tips(part, [f"{name}: {value:,}"])
         axes.text(value, part.get_y() + 0.31, f" {value:,}", va="center", size=9, color=INK)
-    axes.set_yticks(places, [cut(name, REASON) for name in names])
+    axes.set_yticks(places, list(names))
     axes.set_xlim(0, 1.12 * max(*values, 1))
     axes.spines[:].set_color(LINE)
     title = phrase("{before:,} neurons become {after:,}", before=record.neurons[0], after=record.neurons[1])
-    off = phrase("units; the outputs differ by at most {off}", off=number(record.difference, 3))
+    off = phrase("neurons; off by at most {off}", off=number(record.difference, 3))
     dress(axes, title, off, "", grid="x")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     return figure
 
 
 def kind_of(reason: str) -> str:
-    """A reason without the unit that it names."""
-    if " times " in reason or reason.startswith("the same as"):
-        return phrase("multiples of others")
-    if reason.startswith("opposite of"):
-        return phrase("opposites of others")
-    return reason
+    """A reason in a few words, without the unit that it names."""
+    return next((kind for words, kind in KINDS.items() if words in reason), reason)
 
 
 def construction_text(record: Construction) -> str:

@@ -13,7 +13,16 @@ from ..insight import Attention, Difference, DropoutScale, Gates, Importance, Ne
 from ..language import phrase
 from ..records import Record
 from ..train import Epoch, Evaluation, Preprocess, Run
-from . import _constructed, _diagnosis_text, _difference, _gates, _geometry_text, _lab_text, _neuron_text
+from . import (
+    _certified_text,
+    _constructed,
+    _diagnosis_text,
+    _difference,
+    _gates,
+    _geometry_text,
+    _lab_text,
+    _neuron_text,
+)
 from .words import METRICS, cut, listed, metric, number, seconds, share, table
 
 MOST_LINES = 60
@@ -275,4 +284,5 @@ TEXTS: dict[type, Callable[[Any], str]] = {
     **_geometry_text.TEXTS,
     **_lab_text.TEXTS,
     **_constructed.TEXTS,
+    **_certified_text.TEXTS,
 }
