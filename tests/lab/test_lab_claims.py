@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import pellucid as pl
+from chinese import HAN, texts_of
 from pellucid.lab._run import EXPERIMENTS
 from pellucid.lab._texts import CODES
 from pellucid.language import speaking
@@ -45,8 +46,10 @@ def test_a_claim_holds_with_its_number_its_figure_and_its_code(claim):
         assert piece.text.splitlines()[0].strip() == lines[piece.line - 1].strip()
     for language in ("en", "zh"):
         with speaking(language):
-            drawn = [axes.get_title(loc="left") for axes in figure_of(found).axes]
-        assert any(drawn)
+            drawn = figure_of(found)
+            titles = [axes.get_title(loc="left") for axes in drawn.axes]
+        assert any(titles)
+        assert any(HAN.search(text) for text in texts_of(drawn)) == (language == "zh")
 
 
 def test_every_layer_and_curve_there_is_has_a_row():

@@ -125,7 +125,7 @@ def monotone_mlp(
     *,
     key: int | Array,
     activation: str = "relu",
-    init: str | Initializer = lecun_normal,
+    init: str | Initializer = "lecun_normal",
 ) -> Layer:
     """A multilayer perceptron that rises in the inputs of direction 1, falls in those of −1, whatever its weights.
 

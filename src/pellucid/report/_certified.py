@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from ..certify import Certificate, Line, Lipschitz, Monotonicity, OutputRange, Robustness, Trend
 from ..errors import SettingError
 from ..language import phrase
+from ..recall import recalled
 from ._colours import BLUE, BRIGHT, GREEN, INK, LINE, MUTED, ORANGE, RED, SLATE
 from ._style import dress, new, sheet, tips
 from .words import cut, number, share, squeezed
@@ -47,6 +48,7 @@ def trends(record: Monotonicity) -> Figure:
     for axes in panels.flat[len(shown) :]:
         axes.set_axis_off()
     what = record.output if record.unit in ("", "value") else phrase("probability of {what}", what=record.output)
+    made.supxlabel(phrase("green: it rises between the dots; red: it falls; pale: around the middle row"), size=8)
     made.suptitle(phrase("{what} along each feature", what=cut(what, 40)), x=0.01, ha="left", size=10.5, weight="bold")
     return made
 
@@ -146,7 +148,13 @@ def leads(axes: Axes, record: Robustness) -> None:
             )
             axes.plot(at, low, ".", color=colour, markersize=3)
     axes.axhline(0, color=INK, linewidth=0.9)
-    dress(axes, "", phrase("rows, the least sure first"), phrase("lead of the answer"), grid="y")
+    dress(
+        axes,
+        phrase("By how much they do"),
+        phrase("rows, the least sure first"),
+        phrase("lead of the answer"),
+        grid="y",
+    )
     axes.legend(loc="upper left")
 
 
@@ -188,6 +196,6 @@ def certificate(record: Certificate) -> Figure:
     axes.set(xlim=(left, right), yticks=[])
     axes.spines[:].set_color(LINE)
     axes.spines["left"].set_visible(False)
-    title = phrase("{question}: {word}", question=cut(record.question, 48), word=word)
+    title = phrase("{question}: {word}", question=cut(recalled(record.question), 48), word=word)
     dress(axes, title, phrase("margin; the question holds right of 0"), "", grid="x")
     return figure
