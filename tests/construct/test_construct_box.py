@@ -56,6 +56,8 @@ CASES = {
     "two products": (lambda x: jnp.sin(x[0] + x[1]), [(-1, 1)] * 2, 0.02, "a sum of 2 products"),
     "a ridge": (lambda x: jnp.abs(x[0] - x[1]), [(0, 1)] * 2, 0.1, "simplices of a grid"),
     "three": (lambda x: jnp.exp(-(x[0] ** 2 + x[1] ** 2 + x[2] ** 2)), [(-1, 1)] * 3, 0.1, "a product of 3"),
+    "a product": (lambda x: jnp.prod(x), [(0, 1)] * 4, 0.1, "a product of 4"),
+    "ten inputs": (lambda x: jnp.sum(jnp.abs(x)), [(-1, 1)] * 10, 0.1, "a sum of 10"),
     "mixed": (lambda x: jnp.sin(x[0] + x[1] * x[2]), [(0, 1)] * 3, 0.1, "simplices of a grid of"),
 }
 
@@ -77,6 +79,12 @@ def test_a_function_that_only_has_a_lipschitz_constant_is_interpolated():
     assert made.measured <= made.error <= 0.2
 
 
+@pytest.mark.parametrize("known", [{"lipschitz": 1}, {"curvature": 0.5}])
+def test_what_is_told_wrongly_is_refused_where_it_shows(known):
+    with pytest.raises(SettingError, match=r"does not hold: .*as given"):
+        construct.approximate(lambda x: np.sin(20 * x[0]) * x[1], [(-1, 1)] * 2, error=0.2, **known)
+
+
 def test_the_error_of_a_grid_counts_what_float32_takes_away():
     target = target_of(lambda x: 1000 + jnp.sin(3 * x[0]) * x[1], ((0.1, 0.9), (0.3, 1.7)))
     plan = planned(target, 0.02)
@@ -95,6 +103,13 @@ def test_the_error_of_a_grid_counts_what_float32_takes_away():
         (lambda: construct.approximate(lambda x: x[0] * x[1], [(0, 1)] * 2, error=0.1, convex=True), "one variable"),
         (lambda: construct.approximate(lambda x: x, [(0, 1)] * 2, error=0.1), "wanted is one number"),
         (lambda: construct.approximate(lambda x: jnp.sin(999 * x[0] * x[1]), [(0, 9)] * 2, error=1e-3), "more than"),
+        (lambda: construct.approximate(lambda x: jnp.sin(jnp.sum(x)), [(0, 1)] * 12, error=0.1), "more than 200,000"),
+        (
+            lambda: construct.approximate(lambda x: jnp.sin(x[0] * x[1]), [(1e6, 1e6 + 1)] * 2, error=0.1),
+            "nearer to it",
+        ),
+        (lambda: construct.approximate(lambda x: jnp.where(x[0] > x[1], 1.0, 0.0), [(0, 1)] * 2, error=0.1), "inf"),
+        (lambda: construct.rate(jnp.sin, (0, 1), neurons=5), "give a list"),
         (lambda: construct.rate(jnp.sin, (0, 1)), "either neurons="),
         (lambda: construct.rate(jnp.sin, (0, 1), neurons=[3]), "two networks"),
     ],

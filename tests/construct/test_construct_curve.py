@@ -134,8 +134,7 @@ def test_a_concave_function_is_its_negative():
     assert made.error == pytest.approx(twin.error, rel=1e-3)
 
 
-def test_what_is_told_wrongly_is_not_found_out_but_said():
-    """A Lipschitz constant is believed: the record says whose word it is."""
+def test_what_is_told_is_believed_and_said():
     made = construct.approximate(lambda x: np.sin(50 * x) + 0 * x, (0, 1), neurons=8, lipschitz=50)
     assert "Lipschitz constant 50, as given" in made.proof
 
@@ -143,6 +142,12 @@ def test_what_is_told_wrongly_is_not_found_out_but_said():
 def test_a_jump_cannot_be_met():
     made = construct.approximate(lambda x: jnp.where(x > 0.5, 1.0, 0.0), (0, 1), neurons=8)
     assert made.error >= 0.5
+
+
+def fails(x):
+    if float(x) > 0.75:
+        raise ZeroDivisionError("no answer")
+    return 1.0
 
 
 def made(function, **settings):
@@ -154,6 +159,20 @@ def made(function, **settings):
     [
         (lambda: construct.approximate(jnp.sin, (1, 1), neurons=3), SettingError, "empty"),
         (lambda: construct.approximate(jnp.sin, (0, np.inf), neurons=3), SettingError, "end somewhere"),
+        (lambda: construct.approximate(jnp.sin, (0, np.nan), neurons=3), SettingError, "end somewhere"),
+        (lambda: construct.approximate(jnp.sin, (2, 1), neurons=3), SettingError, "empty: a side from 2 to 1"),
+        (lambda: construct.approximate(jnp.sin, (0, 1e39), neurons=3), SettingError, "beyond float32"),
+        (lambda: construct.approximate(jnp.sin, (1, 1 + 1e-9), neurons=3), SettingError, "too thin for float32"),
+        (lambda: construct.approximate(jnp.sin, "box", neurons=3), SettingError, "a pair"),
+        (lambda: construct.approximate(jnp.sin, (0, 1), neurons=10**9), SettingError, "at most 4,000"),
+        (lambda: construct.approximate(lambda x: 1 / x, (-1, 1.3), neurons=3), DataError, "not finite"),
+        (lambda: construct.approximate(lambda x: 1e39 * x, (0, 1), neurons=3), SettingError, "beyond float32"),
+        (lambda: made(fails, neurons=3, lipschitz=1), DataError, "fails at x = 0.75.*ZeroDivisionError: no answer"),
+        (lambda: made(lambda x: x.nothing, neurons=3), DataError, "fails at x = 0.5: AttributeError"),
+        (lambda: made(lambda x: x * 1j, neurons=3), SettingError, "complex"),
+        (lambda: made(lambda x: "a", neurons=3, lipschitz=1), DataError, "a str for one input"),
+        (lambda: made(np.exp, neurons=3, lipschitz="a"), SettingError, "lipschitz is a number"),
+        (lambda: made(lambda x: np.exp(x), neurons=3, convex="yes"), SettingError, "convex is True"),
         (lambda: construct.approximate(jnp.sin, (0, 1), neurons=0), SettingError, "1 or more"),
         (lambda: construct.approximate(jnp.sin, (0, 1), neurons=2.5), SettingError, "whole number"),
         (lambda: construct.approximate(jnp.sin, (0, 1), error=0), SettingError, "above 0"),

@@ -14,8 +14,8 @@ from sklearn.ensemble import ExtraTreesRegressor, GradientBoostingRegressor, Ran
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from pellucid import construct
-from pellucid.construct import _order, _power
-from pellucid.construct._chain import is_stored
+from pellucid.construct import _order, _power, _simplices
+from pellucid.construct._chain import is_stored, layers_of
 from pellucid.errors import DataError, SettingError
 from pellucid.geometry import along, complex_of
 
@@ -165,6 +165,19 @@ def test_a_triangulation_is_met_everywhere(inner, d):
     assert made.error < 1e-3
 
 
+@pytest.mark.parametrize("form", [_simplices.hats, _simplices.lattice_form])
+def test_both_forms_of_a_triangulation_keep_their_error_in_fractions(form):
+    """Stars of one triangle and of two, so hats of unlike depth, of both signs."""
+    points, values = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], float), np.array([-1.25, 0.7, -0.4, 2.3])
+    corners = np.array([[0, 1, 2], [1, 2, 3]])
+    chain, off, _ = form(points, corners, values, ((0.0, 1.0), (0.0, 1.0)))
+    net, shares = layers_of(chain), [Fraction(2, 8), Fraction(5, 8), Fraction(1, 8)]
+    for corner in corners.tolist():
+        at = [sum(s * Fraction(points[v][axis]) for s, v in zip(shares, corner, strict=True)) for axis in (0, 1)]
+        wanted = sum(s * Fraction(float(values[v])) for s, v in zip(shares, corner, strict=True))
+        assert abs(exact(net, at)[0] - wanted) <= Fraction(off)
+
+
 def test_hats_are_taken_where_stars_are_convex():
     side = np.arange(4.0)
     points = np.stack(np.meshgrid(side, side, indexing="ij"), -1).reshape(-1, 2)
@@ -186,7 +199,15 @@ def test_every_table_of_few_inputs_holds(n):
         assert made.neurons <= 2
 
 
-@settings(deadline=None, max_examples=25)
+def test_a_step_over_three_ones_is_exact_in_float32():
+    """A third is no number of float32."""
+    made = construct.logic([[1, 1, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]], [1, 0, 1])
+    assert [exact(made.net, row) for row in ([1, 1, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1])] == [[1], [0], [1]]
+    either = construct.logic([[0, 0, 0, 1], [1, 1, 0, 0]], [[0, 0], [0, 1]])
+    assert [exact(either.net, row) for row in ([0, 0, 0, 1], [1, 1, 0, 0])] == [[0, 0], [0, 1]]
+
+
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_any_table_holds_on_all_of_its_rows(data):
     n = data.draw(st.integers(2, 5))
@@ -243,6 +264,14 @@ def test_a_tree_is_met_everywhere_but_in_its_collars(table):
     assert np.array_equal(np.asarray(made.net(rows))[~collar], model.predict_proba(rows)[~collar].astype(np.float32))
 
 
+def test_a_forest_of_several_outputs_gives_them_all(table):
+    x, _, y = table
+    both = np.stack([y, -(y**2)], 1)
+    model = ExtraTreesRegressor(2, max_depth=4, random_state=0).fit(x, both)
+    made = construct.tree(model, data=x)
+    assert np.asarray(made.net(x)) == pytest.approx(model.predict(x), abs=2e-6)
+
+
 def test_a_tree_without_a_split_is_a_constant():
     model = DecisionTreeRegressor().fit([[0.0], [1.0]], [2.5, 2.5])
     made = construct.tree(model, margin=0.1)
@@ -292,26 +321,43 @@ def test_a_polytope_is_its_inequalities(seed):
     assert 0 < made.neurons <= len(normals) + 1
 
 
+def test_a_polytope_of_one_input_is_an_interval_and_of_corners_their_hull():
+    made = construct.polytope([[2.0], [-1.0], [1.0]], [2.0, 1.0, 5.0], collar=0.25)
+    assert [exact(made.net, [v])[0] for v in (-1, 0, 1)] == [1, 1, 1]
+    assert [exact(made.net, [v])[0] for v in (-1.25, 1.25, 9)] == [0, 0, 0]
+    corners = np.array(list(itertools.product([0.0, 1.0], repeat=4)))
+    cube = construct.polytope(corners=corners, collar=0.1)
+    assert all(exact(cube.net, corner)[0] == 1 for corner in corners)
+    assert exact(cube.net, [1.125, 0.5, 0.5, 0.5]) == [0]
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "words"),
     [
         (lambda: construct.maximum(1), SettingError, "2 or more"),
         (lambda: construct.sort(3.0), SettingError, "whole number"),
+        (lambda: construct.maximum(10**5), SettingError, "at most 256"),
         (lambda: construct.median(3, box=[(0, 1)]), SettingError, "1 side"),
         (lambda: construct.sawtooth(0), SettingError, "1 or more"),
         (lambda: construct.sawtooth(40), SettingError, "at most 20"),
         (lambda: construct.square((1, 0), error=0.1), SettingError, "empty"),
         (lambda: construct.square((0, 1), error=1e-12), SettingError, "too small for float32"),
         (lambda: construct.square((1e6, 1e6 + 1), error=0.1), SettingError, "move the interval"),
+        (lambda: construct.square((0, 1e30), error=1e55), SettingError, "beyond float32"),
+        (lambda: construct.square((0, 1e-30), error=1e-64), SettingError, "rounded, reach"),
         (lambda: construct.product([(0, 1)], error=0.1), SettingError, "1 side"),
         (lambda: construct.polynomial([], error=0.1), DataError, "one number or more"),
         (lambda: construct.polynomial([1, np.nan], error=0.1), DataError, "NaN"),
         (lambda: construct.piecewise_linear([0, 0], [1, 2]), DataError, "must rise"),
         (lambda: construct.piecewise_linear([0], [1]), DataError, "two points"),
+        (lambda: construct.piecewise_linear([0, 1], [0, 1e300]), SettingError, "beyond float32"),
+        (lambda: construct.piecewise_linear(np.arange(9999), np.arange(9999) % 2), DataError, "9,997 kinks"),
         (lambda: construct.piecewise_linear(["a"], [1]), DataError, "wants numbers"),
         (lambda: construct.lattice([[1.0]], [0.0, 1.0], [[0]]), DataError, "do not fit"),
         (lambda: construct.lattice([[1.0]], [0.0], [[1]]), DataError, "names one piece"),
         (lambda: construct.lattice([[1.0]], [0.0], []), DataError, "one group"),
+        (lambda: construct.lattice([[1.0]], [0.0], 3), DataError, "lists of pieces"),
+        (lambda: construct.convex_difference(([[1.0]],), ([[1.0]], [0.0])), DataError, "are pairs"),
         (lambda: construct.triangulated([[0, 0], [1, 0], [2, 0]], [[0, 1, 2]], [0, 0, 0]), DataError, "flat"),
         (lambda: construct.triangulated([[0, 0], [1, 0], [0, 1]], [[0, 1, 3]], [0, 0, 0]), DataError, "names vertex 3"),
         (
@@ -345,6 +391,11 @@ def test_a_polytope_is_its_inequalities(seed):
             lambda: construct.tree(DecisionTreeRegressor().fit([[0.0], [1.0]], [0, 1]), data=[[0.0, 1.0]]),
             DataError,
             "rows of 1 numbers",
+        ),
+        (
+            lambda: construct.tree(DecisionTreeRegressor().fit([[0.0], [1.0]], [0, 1]), margin=1e-300),
+            SettingError,
+            "too thin for float32",
         ),
         (lambda: construct.polygon([[0, 0], [1, 1]], collar=0.1), DataError, "three corners"),
         (lambda: construct.polygon([[0, 0], [1, 1], [1, 0], [0, 1]], collar=0.1), DataError, "crosses itself"),

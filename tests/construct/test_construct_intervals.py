@@ -23,7 +23,12 @@ FUNCTIONS = {
     "exponentials": lambda x: jnp.exp(-x * x) + jnp.log1p(x * x) + jnp.cosh(x / 2) + jnp.log(x + 7),
     "softplus and gelu": lambda x: jax.nn.softplus(x) + jax.nn.gelu(x) + jax.nn.silu(x),
     "tangent": lambda x: jnp.tan(x / 3),
-    "steps": lambda x: jnp.floor(2 * x) + jnp.sign(x - 0.1),
+    "steps": lambda x: jnp.floor(2 * x) + jnp.sign(x - 0.1) + jnp.ceil(x),
+    "several powers": lambda x: jnp.sum((x + 3) ** jnp.array([0.0, 1.5, 2.0, 3.0])) + jnp.sum(x ** jnp.arange(4)),
+    "a power of itself": lambda x: (x + 4) ** (x / 3) + jnp.exp2(x),
+    "smallest and product": lambda x: jnp.min(jnp.stack([x, x * x])) * jnp.prod(jnp.stack([x, 1 - x, jnp.cos(x)])),
+    "sum of exponentials": lambda x: jax.scipy.special.logsumexp(jnp.stack([x, 2 * x, -x])),
+    "normal": lambda x: jax.scipy.stats.norm.cdf(x) + jnp.arcsinh(x),
 }
 
 
@@ -38,7 +43,7 @@ def test_value_slope_and_curvature_lie_within_the_bounds(name):
         for share in (0.0, 0.31, 0.77, 1.0):
             x = np.clip(low + share * (high - low), low, high)
             value = np.asarray(jax.vmap(f)(x))
-            slope, bent = (np.asarray(jax.vmap(g)(x)) for g in (jax.grad(f), jax.grad(jax.grad(f))))
+            slope, bent = (np.nan_to_num(jax.vmap(g)(x)) for g in (jax.grad(f), jax.grad(jax.grad(f))))
             assert inside(value, found.value, 0)
             assert inside(slope, Interval(*(end[:, 0] for end in found.slope)), 1e-9)
             assert inside(bent, Interval(*(end[:, 0, 0] for end in found.curve)), 1e-9)
@@ -97,10 +102,29 @@ def test_sums_products_and_powers_hold_every_value_exactly(a, b, c, d, s, t):
         assert Fraction(float(found.low)) <= Fraction(u) ** n <= Fraction(float(found.high))
 
 
-def test_what_cannot_be_bounded_is_named():
-    found = traced(lambda x: jnp.sort(jnp.stack([x, -x]))[0], ())
-    with pytest.raises(SettingError, match="'sort'"):
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: jnp.sort(jnp.stack([x, -x]))[0], "'sort'"),
+        (lambda x: x.astype(int) * 1.0, "whole numbers"),
+        (lambda x: x * jnp.sum(jax.lax.div(jnp.arange(4), 2)), "'div' on int"),
+        (lambda x: jnp.abs(x + 1j), "complex"),
+    ],
+)
+def test_what_cannot_be_bounded_is_named(function, words):
+    found = traced(function, ())
+    with pytest.raises(SettingError, match=words):
         bounds(found, np.zeros((1, 1)), np.ones((1, 1)))
+
+
+def test_a_power_that_may_be_of_a_negative_number_has_no_bound():
+    found = bounds(traced(lambda x: x ** (jnp.floor(x) + 2), ()), np.array([[-2.0]]), np.array([[-1.0]]))
+    assert found.value.low[0] == -np.inf
+
+
+def test_a_constant_that_becomes_a_whole_number_is_cut():
+    found = bounds(traced(lambda x: x * jnp.asarray(-2.7).astype(int), ()), np.array([[1.0]]), np.array([[1.0]]))
+    assert found.value.low[0] == pytest.approx(-2)
 
 
 def test_a_function_that_jax_cannot_see_into_is_not_traced():

@@ -228,6 +228,8 @@ def test_stages_are_the_network_again():
         (lambda: construct.simplify(pl.mlp([2, 3, 1], key=0), [(-1, 1)] * 3), "3 sides"),
         (lambda: construct.simplify(pl.mlp([2, 3, 1], key=0), (1, -1)), "empty"),
         (lambda: construct.simplify(pl.mlp([2, 3, 1], key=0), (-1, 1), tolerance=-1), "tolerance"),
+        (lambda: construct.simplify(pl.mlp([2, 3, 1], key=0), (-1, 1), tolerance=np.nan), "tolerance"),
+        (lambda: construct.simplify(None, (-1, 1)), "wants a network"),
     ],
 )
 def test_bad_input_is_told(call, words):

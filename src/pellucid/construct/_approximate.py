@@ -37,11 +37,12 @@ def approximate(
     `error`; `notes` say what the others would take. A grid may reach a thousandth of a cell beyond the box.
 
     The error between two inputs rests on what is known of the function. Where it is written with jax.numpy, its
-    derivatives are bounded by interval arithmetic, and nothing need be given. Of any other function give `lipschitz=`,
-    `curvature=` (the largest second derivative along a direction of length 1) or `convex=`, which are believed.
+    derivatives are bounded by interval arithmetic, and nothing need be given: it is taken as in real arithmetic, also
+    where it asks for float32. Of any other function give `lipschitz=`, `curvature=` (the largest second derivative
+    along a direction of length 1) or `convex=`, which are believed.
 
     Raises: SettingError for an empty box, impossible numbers, or where nothing is known of the function; DataError
-        where it gives NaN or something else than one number.
+        where it fails, gives NaN, or something else than one number.
     Source: Suri 1986 and Imai and Iri 1986 for the path with the fewest links; docs/decisions/construct.md.
     Example:
         >>> import jax.numpy as jnp
@@ -50,6 +51,9 @@ def approximate(
         (8, True, True)
         >>> approximate(abs, (-1, 2), error=0.01).neurons
         2
+        >>> plane = approximate(lambda x: jnp.sin(x[0]) + x[1] ** 2, [(0, 3), (-1, 1)], error=0.05)
+        >>> plane.neurons, plane.measured <= plane.error <= 0.05, plane.proof.partition(",")[0]
+        (8, True, 'a sum of 2 functions of one variable')
     """
     box = checked_box(box)
     if (error is None) == (neurons is None):
@@ -76,8 +80,8 @@ def of_one(target: Target, name: str, error: float | None, neurons: int | None) 
     best = f"no continuous function of {pieces:,} straight pieces is nearer than {found.best_pieces:.6g}"
     return built(
         found.units.chain(), target.box, lambda x: target.middle(x)[:, None], name, found.error.proven,
-        f"between its kinks the network is straight; the function is known there by {target.basis()}", best=found.best, notes=tuple(note for note in (needed, best) if note),
-        more=np.array([[found.error.at]]),
+        f"between its kinks the network is straight; the function is known there by {target.basis()}",
+        best=found.best, notes=tuple(note for note in (needed, best) if note), more=np.array([[found.error.at]]),
     )  # fmt: skip
 
 
@@ -102,7 +106,7 @@ def of_several(target: Target, name: str, error: float) -> Construction:
     except SettingError as problem:
         notes.append(str(problem).rstrip("."))
     if not found:
-        raise SettingError("; ".join(notes) + ".")
+        raise SettingError("; ".join(dict.fromkeys(notes)) + ".")
     best = min(found, key=lambda form: form.chain.neurons)
     notes += [f"{form.how} takes {form.chain.neurons:,} neurons" for form in found if form is not best]
     return built(

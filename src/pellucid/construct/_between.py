@@ -40,7 +40,8 @@ def error_between(target: Target, path: Path, sharp: float = SHARP) -> Error:
     f = target.values(x[:, None])
     while True:
         off = iv.subtract(f, along(path, x))
-        least, most = cells(target, x, f, off)
+        with np.errstate(all="ignore"):  # what grows beyond float64 is no bound
+            least, most = cells(target, x, f, off)
         bound = np.nan_to_num(np.maximum(-least, most), nan=np.inf, posinf=np.inf)
         found = float(np.maximum(-off.high, off.low).max())
         allowed = max(found, 0.0) * (1 + sharp) + 1e-13 * float(f.most.max())
@@ -96,11 +97,11 @@ def excess(target: Target, x: np.ndarray, f: Interval) -> tuple[np.ndarray, np.n
     if target.lipschitz is not None:
         slope.append(Interval(np.full(len(h), -target.lipschitz), np.full(len(h), target.lipschitz)))
     for bent in curve:
-        below = np.minimum(below, np.maximum(bent.high, 0) * h**2 / 8)
-        above = np.minimum(above, np.maximum(-bent.low, 0) * h**2 / 8)
+        below = np.fmin(below, np.maximum(bent.high, 0) * h**2 / 8)
+        above = np.fmin(above, np.maximum(-bent.low, 0) * h**2 / 8)
     for steep in slope:
         both = tilted(steep, chord) * h
-        below, above = np.minimum(below, both), np.minimum(above, both)
+        below, above = np.fmin(below, both), np.fmin(above, both)
     if target.convex:
         one_sided(target, chord, h, below, above)
     return below * (1 + 1e-14), above * (1 + 1e-14)

@@ -9,7 +9,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from ..errors import SettingError
 from ..layers import Activation, Dense, Sequential
+
+TINY = float(np.finfo(np.float32).tiny)  # a processor may take smaller ones for 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +127,22 @@ def diagonal(blocks: Sequence[np.ndarray]) -> np.ndarray:
 
 def stored(chain: Chain) -> Chain:
     """The chain with the weights that float32 can hold."""
-    return Chain(tuple((w.astype(np.float32).astype(float), b.astype(np.float32).astype(float)) for w, b in chain.maps))
+    return Chain(tuple((single(weight), single(bias)) for weight, bias in chain.maps))
+
+
+def single(x: Any) -> np.ndarray:
+    """The nearest numbers that float32 has, in float64; 0 for those that it has only with fewer places.
+
+    Raises: SettingError where one is too large for float32.
+    """
+    with np.errstate(over="ignore"):
+        near = np.asarray(x, float).astype(np.float32).astype(float)
+    if not np.isfinite(near).all():
+        raise SettingError(
+            f"A weight of {np.nanmax(abs(np.asarray(x, float))):.3g} is beyond float32: take other units for the "
+            "inputs or the outputs."
+        )
+    return np.where(abs(near) < TINY, 0.0, near)
 
 
 def is_stored(chain: Chain) -> bool:
@@ -141,7 +159,7 @@ def lost(chain: Chain, box: Any) -> float:
     low, high = np.array(box, float).T
     off = np.zeros(len(low))
     for i, (weight, bias) in enumerate(chain.maps):
-        near, shift = (a.astype(np.float32).astype(float) for a in (weight, bias))
+        near, shift = single(weight), single(bias)
         reach = np.maximum(abs(low), abs(high))
         off = abs(near).T @ off + abs(near - weight).T @ reach + abs(shift - bias)
         middle, half = (low + high) / 2, (high - low) / 2
@@ -149,12 +167,12 @@ def lost(chain: Chain, box: Any) -> float:
         low, high = centre - wide, centre + wide
         if i < chain.depth:
             low, high = np.maximum(low, 0), np.maximum(high, 0)
-    return float(off.max())
+    return float(off.max()) * (1 + 1e-9)  # for the rounding of these sums themselves
 
 
 def layers_of(chain: Chain) -> Sequential:
     """The chain as Dense layers and ReLUs, in float32."""
     layers: list[Any] = []
     for weight, bias in chain.maps:
-        layers += [Dense(jnp.asarray(weight, jnp.float32), jnp.asarray(bias, jnp.float32)), Activation("relu")]
+        layers += [Dense(*(jnp.asarray(single(a), jnp.float32) for a in (weight, bias))), Activation("relu")]
     return Sequential(layers[:-1])

@@ -18,6 +18,7 @@ from ._target import Target
 LEAST = 1 / 64  # of the most cells along an axis: how many there are along another
 FINE = 2.0**-10  # of a cell: by how much the grid may reach beyond the box, so that all its nodes are exact
 MOST_CELLS, MOST_NEURONS, MOST_NODES = 200_000, 20_000, 2500
+MOST_BOXES = 4096  # in which a function is looked at before a form is chosen
 
 
 class Grid(NamedTuple):
@@ -57,7 +58,7 @@ def planned(target: Target, error: float) -> Plan:
         if count(grid_of(target, shape, high).cells) > MOST_CELLS:
             raise SettingError(
                 f"An error of {error:g} takes a grid of more than {MOST_CELLS:,} cells, or is not bounded by what is "
-                f"known of the function: {np.prod(grid_of(target, shape, low).cells):,} cells have {found:.3g}."
+                f"known of the function: {count(grid_of(target, shape, low).cells):,.0f} cells have {found:.3g}."
             )
     while high - low > 0.01 * high:
         middle = (low + high) / 2
@@ -67,8 +68,8 @@ def planned(target: Target, error: float) -> Plan:
     return Plan(grid, bound(target, grid), neurons_of(grid.cells))
 
 
-def count(cells: np.ndarray) -> int:
-    return int(np.prod(cells.astype(float)))
+def count(cells: np.ndarray) -> float:
+    return float(np.prod(cells.astype(float)))
 
 
 def neurons_of(cells: np.ndarray) -> int:
@@ -88,11 +89,16 @@ def proportions(target: Target) -> np.ndarray:
     wide = sides[:, 1] - sides[:, 0]
     if target.operations is None:
         return wide / wide.max()
-    low, high = boxes_of(sides, np.full(target.d, 8 if target.d == 2 else 4))
+    low, high = boxes_of(sides, np.full(target.d, 8 if target.d == 2 else per_axis(target.d, 4)))
     bent = target.jets(low, high).curve.most @ wide / wide
     bent = np.where(np.isfinite(bent), bent, 1.0).max(0)
     shape = wide * np.sqrt(bent)
     return np.maximum(shape / max(shape.max(), 1e-300), LEAST)
+
+
+def per_axis(d: int, wanted: int) -> int:
+    """Cells along each of d axes: as wanted, or so few that they are not too many."""
+    return max(1, min(wanted, int(MOST_BOXES ** (1 / d) + 1e-9)))
 
 
 def boxes_of(sides: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -161,7 +167,8 @@ def interpolation(target: Target, plan: Plan) -> tuple[Chain, float]:
         raise SettingError(f"The grid takes {plan.neurons:,} neurons: that is too many, so allow a larger error.")
     values, rounding = values_at(target, plan.grid)
     chain = plane(plan.grid, values) if target.d == 2 else hats(plan.grid, values)
-    return chain, plan.error + rounding + lost(chain, target.box)
+    sums = 2.0**-49 * float(abs(values).max()) * chain.neurons * int(plan.grid.cells.max())  # float64's, in the weights
+    return chain, plan.error + rounding + sums + lost(chain, target.box)
 
 
 def plane(grid: Grid, values: np.ndarray) -> Chain:

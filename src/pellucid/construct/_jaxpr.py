@@ -12,10 +12,11 @@ import numpy as np
 from ..errors import SettingError
 from . import _interval as iv
 from . import _jet as jet
-from ._interval import Interval, exactly
+from ._interval import Interval, about, exactly
 from ._jet import Jet
 from ._jet_curves import CURVES, elementwise, real_power
 
+BITS = ("and", "or", "not", "div", "pow")  # what means something else for whole numbers
 LONGEST = 1000  # steps of a loop that are gone through
 
 
@@ -27,11 +28,12 @@ def traced(function: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:
     with jax.enable_x64(True):
         try:
             found = jax.make_jaxpr(function)(np.zeros(shape))
-        except (jax.errors.JAXTypeError, TypeError, ValueError, AttributeError):
+        except Exception:  # whatever it does with what is no number yet
             return None
-    shapes = [value.aval.shape for value in found.jaxpr.outvars]
-    if shapes not in ([()], [(1,)]):
-        raise SettingError(f"The function gives {' and '.join(map(str, shapes))} for one input; wanted is one number.")
+    given = [value.aval for value in found.jaxpr.outvars]
+    if [value.shape for value in given] not in ([()], [(1,)]) or np.issubdtype(given[0].dtype, np.complexfloating):
+        got = " and ".join(f"an array of {value.dtype}, shape {value.shape}," for value in given) or "nothing"
+        raise SettingError(f"The function gives {got.rstrip(',')} for one input; wanted is one number.")
     return found
 
 
@@ -64,8 +66,10 @@ def run(jaxpr: Any, constants: Sequence[Jet], given: Sequence[Jet]) -> list[Jet]
         return jet.constant(atom.val) if hasattr(atom, "val") else known[atom]
 
     for equation in jaxpr.eqns:
-        name = equation.primitive.name
+        name, dtype = equation.primitive.name, equation.outvars[0].aval.dtype
         args = [read(atom) for atom in equation.invars]
+        if np.issubdtype(dtype, np.complexfloating) or (name in BITS and np.issubdtype(dtype, np.integer)):
+            raise SettingError(f"The function uses {name!r} on {dtype}, for which there are no bounds here.")
         if name in CURVES:
             made = elementwise(name, args[0])
         elif name in RULES:
@@ -226,9 +230,12 @@ def dot(args: Sequence[Jet], equation: Any) -> Jet:
 
 
 def converted(args: Sequence[Jet], equation: Any) -> Jet:
-    if np.issubdtype(equation.params["new_dtype"], np.integer) and (args[0].value.low != args[0].value.high).any():
+    """Another type: whole numbers only of constants, and float32 as real numbers are."""
+    if not np.issubdtype(equation.params["new_dtype"], np.integer):
+        return args[0]
+    if (args[0].value.low != args[0].value.high).any():
         raise SettingError("The function rounds its input to whole numbers, for which there are no bounds here.")
-    return args[0]
+    return Jet(exactly(np.trunc(args[0].value.low)), *args[0][1:])
 
 
 def counted(args: Sequence[Jet], equation: Any) -> Jet:
@@ -251,6 +258,12 @@ def chosen(args: Sequence[Jet], _: Any) -> Jet:
     return jet.selected(args[0].value, list(args[1:]))
 
 
+def always(args: Sequence[Jet], _: Any) -> Jet:
+    """1: a value here is finite, or the function has none."""
+    return jet.constant(np.ones((1,) * args[0].rank))
+
+
+LOG2 = Jet(about(np.log([2.0]), np.log([2.0])), *jet.constant(0.0)[1:])
 RULES: dict[str, Any] = {
     "add": lambda args, _: jet.add(*args),
     "add_any": lambda args, _: jet.add(*args),
@@ -263,7 +276,7 @@ RULES: dict[str, Any] = {
     "square": lambda args, _: jet.power(args[0], 2),
     "integer_pow": lambda args, equation: jet.power(args[0], equation.params["y"]),
     "pow": lambda args, _: real_power(*args),
-    "exp2": lambda args, _: elementwise("exp", jet.multiply(args[0], jet.constant(np.log(2.0)))),
+    "exp2": lambda args, _: elementwise("exp", jet.multiply(args[0], LOG2)),
     "max": lambda args, _: jet.maximum(*args),
     "min": smaller,
     "clamp": clamped,
@@ -289,6 +302,9 @@ RULES: dict[str, Any] = {
     "split": split,
     "reduce_sum": folding(jet.add),
     "reduce_max": folding(jet.maximum),
+    "reduce_min": folding(lambda a, b: smaller([a, b], None)),
+    "reduce_prod": folding(jet.multiply),
+    "is_finite": always,
     "dot_general": dot,
     "convert_element_type": converted,
     "iota": counted,

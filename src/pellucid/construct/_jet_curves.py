@@ -9,7 +9,7 @@ from scipy.special import erf, expit
 
 from . import _interval as iv
 from ._interval import Interval, exactly
-from ._jet import Jet, chained, multiply, power
+from ._jet import Jet, aligned, chained, multiply, power, selected
 
 Three = tuple[Interval, Interval, Interval]
 ONE, TWO = exactly(1.0), exactly(2.0)
@@ -35,6 +35,10 @@ def of_sign(x: Interval) -> Three:
 
 def of_floor(x: Interval) -> Three:
     return stairs(np.floor, x)
+
+
+def of_ceil(x: Interval) -> Three:
+    return stairs(np.ceil, x)
 
 
 def stairs(function: Callable[[np.ndarray], np.ndarray], x: Interval) -> Three:
@@ -120,6 +124,17 @@ def of_erf(x: Interval) -> Three:
     return iv.within(iv.rising(erf)(x), -1.0, 1.0), first, iv.multiply(iv.multiply(exactly(-2.0), x), first)
 
 
+def of_erfc(x: Interval) -> Three:
+    y, first, second = of_erf(x)
+    return iv.subtract(ONE, y), iv.negative(first), iv.negative(second)
+
+
+def of_asinh(x: Interval) -> Three:
+    _, first, second = of_power(iv.add(ONE, iv.power(x, 2)), 0.5)  # √(1 + x²): its slope is 1 / (2 √…)
+    first = iv.multiply(TWO, first)
+    return iv.rising(np.arcsinh)(x), first, iv.multiply(iv.multiply(exactly(4.0), x), second)
+
+
 def of_atan(x: Interval) -> Three:
     first = iv.reciprocal(iv.add(ONE, iv.power(x, 2)))
     return iv.rising(np.arctan)(x), first, iv.multiply(iv.multiply(exactly(-2.0), x), iv.power(first, 2))
@@ -133,9 +148,9 @@ def of_power(x: Interval, exponent: float) -> Three:
 
 
 CURVES: dict[str, Callable[[Interval], Three]] = {
-    "abs": of_abs, "sign": of_sign, "floor": of_floor, "exp": of_exp, "expm1": of_expm1, "log": of_log,
+    "abs": of_abs, "sign": of_sign, "floor": of_floor, "ceil": of_ceil, "exp": of_exp, "expm1": of_expm1, "log": of_log,
     "log1p": of_log1p, "sin": of_sin, "cos": of_cos, "tan": of_tan, "sinh": of_sinh, "cosh": of_cosh, "tanh": of_tanh,
-    "logistic": of_logistic, "erf": of_erf, "atan": of_atan,
+    "logistic": of_logistic, "erf": of_erf, "erfc": of_erfc, "atan": of_atan, "asinh": of_asinh,
     "sqrt": lambda x: of_power(x, 0.5), "rsqrt": lambda x: of_power(x, -0.5),
 }  # fmt: skip
 
@@ -145,11 +160,19 @@ def elementwise(name: str, x: Jet) -> Jet:
 
 
 def real_power(x: Jet, p: Jet) -> Jet:
-    """`x^p`: for a constant p its own rule, for another through the logarithm."""
-    exponents = p.value.low
-    if (exponents != p.value.high).any() or p.slope.most.any() or np.ptp(exponents):
-        return elementwise("exp", multiply(p, elementwise("log", x)))
-    exponent = float(exponents.reshape(-1)[0])
+    """`x^p`: for a constant p its own rule, for another through the logarithm, which knows nothing below 0."""
+    x, p = aligned(x, p)
+    if (p.value.low != p.value.high).any() or p.slope.most.any():
+        made = elementwise("exp", multiply(p, elementwise("log", x)))
+        return Jet(Interval(np.where(x.value.low < 0, -np.inf, made.value.low), made.value.high), *made[1:])
+    first, *others = np.unique(p.value.low).tolist()
+    made = to_the(x, first)
+    for exponent in others:
+        made = selected(exactly(p.value.low == exponent), [made, to_the(x, exponent)])
+    return made
+
+
+def to_the(x: Jet, exponent: float) -> Jet:
     if exponent.is_integer() and abs(exponent) < 64:
         return power(x, int(exponent))
     return chained(x, *of_power(x.value, exponent))

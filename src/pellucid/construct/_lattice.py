@@ -12,7 +12,7 @@ from ._chain import Chain, affine, beside, picked, then
 from ._links import Path
 from ._order import largest_of, smallest_of
 from ._record import Box, Construction, built, checked_box
-from ._shallow import FLOAT32
+from ._shallow import FLOAT32, MOST_NEURONS
 from ._units import on_both_sides, with_slope
 
 SHARP = 1e-9  # relative: values nearer to each other than this are one
@@ -25,7 +25,8 @@ def piecewise_linear(x: Any, y: Any) -> Construction:
 
     One neuron for each kink, and one for the slope where the kinks cannot carry it.
 
-    Raises: DataError where there are fewer than two points, a number is not finite, or x does not rise.
+    Raises: DataError where there are fewer than two points, a number is not finite, x does not rise, or there are more
+        than 4,000 kinks; SettingError where float32 cannot hold a slope.
     Example:
         >>> tent = piecewise_linear([0, 1, 2], [0, 1, 0])
         >>> tent.neurons, tent.error, tent.net(np.array([[0.5], [1.75]], np.float32)).tolist()
@@ -39,6 +40,8 @@ def piecewise_linear(x: Any, y: Any) -> Construction:
         raise DataError(f"x must rise from point to point; x[{i}] is {x[i]:g} and x[{i + 1}] is {x[i + 1]:g}.")
     slopes = np.diff(y) / np.diff(x)
     bent = np.append(True, np.append(abs(np.diff(slopes)) > SHARP * abs(slopes).max(), True))
+    if bent.sum() > MOST_NEURONS + 2:
+        raise DataError(f"A line of {bent.sum() - 2:,} kinks is too long: {MOST_NEURONS:,} at most become a network.")
     path = Path(x[bent], y[bent], np.diff(y[bent]) / np.diff(x[bent]))
     choices = []
     for units in [on_both_sides(path)] * (len(path.slopes) > 1) + [with_slope(path)]:
@@ -69,7 +72,11 @@ def lattice(weight: Any, bias: Any, groups: Sequence[Sequence[int]], *, box: Any
     """
     linear = pieces_of(weight, bias)
     n_in, n = linear[0].shape
+    if not np.iterable(groups):
+        raise DataError(f"groups wants lists of pieces, as in [[0, 1], [2]]; got {groups!r}.")
     for group in groups:
+        if not np.iterable(group):
+            raise DataError(f"groups wants lists of pieces, as in [[0, 1], [2]]; one is {group!r}.")
         if not len(group) or not all(isinstance(j, int | np.integer) and 0 <= j < n for j in group):
             raise DataError(f"A group names one piece or more, from 0 to {n - 1}; got {list(group)}.")
     if not len(groups):
@@ -94,6 +101,9 @@ def convex_difference(convex: tuple[Any, Any], concave: tuple[Any, Any], *, box:
         >>> made.error, made.net(np.array([[0.5], [2.0]], np.float32)).tolist()
         (0.0, [[1.5], [0.0]])
     """
+    for part in (convex, concave):
+        if not isinstance(part, tuple | list) or len(part) != 2:
+            raise DataError("convex and concave are pairs of arrays, (weight, bias) each.")
     first, second = pieces_of(*convex), pieces_of(*concave)
     if len(first[0]) != len(second[0]):
         raise DataError(f"Both parts read the same inputs; got {len(first[0])} and {len(second[0])} of them.")

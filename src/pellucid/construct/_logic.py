@@ -84,15 +84,29 @@ def counted(x: np.ndarray, y: np.ndarray) -> list[Chain]:
         total = x @ signs
         sums, first = np.unique(total, return_index=True)
         if signs[0] > 0 and (y == y[first][np.searchsorted(sums, total)]).all():
-            found.append(line(sums, y[first], signs))
+            found += [line(*stepped(sums, y[first], late), signs) for late in (True, False)]
     return found
 
 
-def line(sums: np.ndarray, y: np.ndarray, signs: np.ndarray) -> Chain:
-    """The line through whole-number points: it starts flat or as its first piece, whichever takes fewer neurons.
+def stepped(sums: np.ndarray, y: np.ndarray, late: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Points between which all slopes are 0 or one by a power of two, so that float32 has them.
 
-    Between two sums it may go as it likes, so all that counts is its values there.
+    Between two sums the line may go as it likes: where a step is not a power of two wide, it is made late or early.
     """
+    x, height = [int(sums[0])], [int(y[0])]
+    for i in range(1, len(sums)):
+        gap = int(sums[i] - sums[i - 1])
+        width = 1 << gap.bit_length() - 1
+        if width < gap and y[i] != y[i - 1]:
+            x.append(int(sums[i]) - width if late else int(sums[i - 1]) + width)
+            height.append(int(y[i - 1] if late else y[i]))
+        x.append(int(sums[i]))
+        height.append(int(y[i]))
+    return np.array(x), np.array(height)
+
+
+def line(sums: np.ndarray, y: np.ndarray, signs: np.ndarray) -> Chain:
+    """The line through whole-number points, a neuron for each kink, and one for its first slope where it has one."""
     slopes = np.diff(y) / np.diff(sums)
     jumps = np.diff(slopes)
     at = np.flatnonzero(jumps)

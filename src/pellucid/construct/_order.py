@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import SettingError
 from ._chain import Chain, affine, apart, hidden, identity, then
 from ._record import Construction, built, checked_box, whole
 
+MOST = 256  # inputs: the weights are stored whole, with all that are 0
 EVERYWHERE = "max(a, b) = b + relu(a − b), with weights −1, 0 and 1 alone: equal for all inputs"
 
 
@@ -21,7 +23,7 @@ def absolute(n: int = 1, *, box: Any = (-1, 1)) -> Construction:
         >>> made.neurons, made.error, made.net(np.array([[-2.0], [3.0]], np.float32)).tolist()
         (2, 0.0, [[2.0], [3.0]])
     """
-    n = whole("n", n, 1)
+    n = inputs(n, 1)
     chain = hidden(np.hstack([np.eye(n), -np.eye(n)]), np.zeros(2 * n), np.vstack([np.eye(n)] * 2))
     proof = "|x| = relu(x) + relu(−x) for all inputs"
     return built(chain, checked_box(box, n), np.abs, f"the absolute value of {n}", 0.0, proof)
@@ -37,7 +39,7 @@ def maximum(n: int, *, box: Any = (-1, 1)) -> Construction:
         >>> made.depth, made.error, made.net(np.array([[1.0, 4.0, 2.0, 3.0]], np.float32)).tolist()
         (2, 0.0, [[4.0]])
     """
-    n = whole("n", n, 2)
+    n = inputs(n, 2)
     return built(
         largest_of(n), checked_box(box, n), lambda x: x.max(1, keepdims=True), f"the largest of {n}", 0.0, EVERYWHERE
     )
@@ -51,7 +53,7 @@ def minimum(n: int, *, box: Any = (-1, 1)) -> Construction:
         >>> minimum(3).net(np.array([[2.0, 0.5, 1.0]], np.float32)).tolist()
         [[0.5]]
     """
-    n = whole("n", n, 2)
+    n = inputs(n, 2)
     return built(
         smallest_of(n), checked_box(box, n), lambda x: x.min(1, keepdims=True), f"the smallest of {n}", 0.0, EVERYWHERE
     )
@@ -69,7 +71,7 @@ def sort(n: int, *, box: Any = (-1, 1)) -> Construction:
         >>> sort(4).net(np.array([[3.0, 1.0, 2.0, 0.0]], np.float32)).tolist()
         [[0.0, 1.0, 2.0, 3.0]]
     """
-    n = whole("n", n, 2)
+    n = inputs(n, 2)
     return built(sorted_of(n), checked_box(box, n), lambda x: np.sort(x, 1), f"{n} inputs sorted", 0.0, EVERYWHERE)
 
 
@@ -84,7 +86,7 @@ def median(n: int, *, box: Any = (-1, 1)) -> Construction:
         >>> made.error, made.net(np.array([[5.0, -1.0, 2.0]], np.float32)).tolist()
         (0.0, [[2.0]])
     """
-    n = whole("n", n, 2)
+    n = inputs(n, 2)
     middle = [(n - 1) // 2, n // 2]
     out = np.zeros((n, 1))
     np.add.at(out, middle, 0.5)
@@ -92,6 +94,17 @@ def median(n: int, *, box: Any = (-1, 1)) -> Construction:
     return built(
         chain, checked_box(box, n), lambda x: np.median(x, axis=1, keepdims=True), f"the median of {n}", 0.0, EVERYWHERE
     )
+
+
+def inputs(n: Any, least: int) -> int:
+    """How many inputs.
+
+    Raises: SettingError where that is no whole number, too few or too many.
+    """
+    n = whole("n", n, least)
+    if n > MOST:
+        raise SettingError(f"n is at most {MOST}, got {n:,}: put networks of fewer inputs together.")
+    return n
 
 
 def largest_of(n: int) -> Chain:

@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 from scipy.spatial import ConvexHull, HalfspaceIntersection, QhullError
 
 from ..errors import DataError, SettingError
-from ._chain import Chain, beside, hidden, then
+from ._chain import Chain, beside, hidden, single, then
 from ._lattice import numbers
 from ._record import Construction, above_zero, built
 
@@ -98,7 +98,7 @@ def indicator(sides: np.ndarray, points: np.ndarray, width: float) -> Chain:
         raise SettingError(
             f"A collar of {width:.3g} is too thin for float32 that far from 0: make it wider, or move it."
         )
-    weight = (sides[:, :-1].T / width * (1 + steeper)).astype(np.float32).astype(float)
+    weight = single(sides[:, :-1].T / width * (1 + steeper))
     most = (points @ weight + 2.0**-50 * (abs(points) @ abs(weight))).max(0)
     bias = -np.nextafter(most.astype(np.float32), np.float32(np.inf)).astype(float)
     return then(hidden(weight, bias, -np.ones((len(sides), 1)), [1]), hidden([[1]], [0], [[1]]))
@@ -259,8 +259,10 @@ def corners_in(normals: Any, offsets: Any) -> np.ndarray:
     ends = [linprog(sign * np.eye(n)[k], a, b, bounds=(None, None)).status for k in range(n) for sign in (1, -1)]
     if any(ends):
         raise DataError("The polytope does not end in every direction: add inequalities that bound it.")
+    if n == 1:
+        return np.array([[np.max(-b[a[:, 0] < 0])], [np.min(b[a[:, 0] > 0])]])
     found = HalfspaceIntersection(np.column_stack([a, -b]), ball.x[:-1]).intersections
-    return found[ConvexHull(found).vertices] if n > 1 else np.unique(found, axis=0)
+    return found[ConvexHull(found).vertices]
 
 
 def hull_of(points: np.ndarray) -> np.ndarray:

@@ -61,7 +61,7 @@ def square(interval: Any = (0, 1), *, error: float) -> Construction:
     box, wanted = checked_box(interval, 1), above_zero("error", error)
     chain, bound = square_of(*box[0], wanted)
     return built(
-        chain, box, np.square, "x²", bound + lost(chain, box),
+        chain, box, np.square, "x²", kept(bound + lost(chain, box), wanted),
         f"the straight line through {2**chain.depth + 1:,} values of x² lies above it, by a fourth of the square of "
         "the step at most; the weights are stored exactly, or what they lose is counted",
     )  # fmt: skip
@@ -83,7 +83,7 @@ def product(box: Any = ((-1, 1), (-1, 1)), *, error: float) -> Construction:
     sides, wanted = checked_box(box, 2), above_zero("error", error)
     chain, bound = product_of(sides[0], sides[1], wanted)
     return built(
-        chain, sides, lambda x: x[:, :1] * x[:, 1:], "x · y", bound + lost(chain, sides),
+        chain, sides, lambda x: x[:, :1] * x[:, 1:], "x · y", kept(bound + lost(chain, sides), wanted),
         "a product is a difference of two squares; either is too large by at most a fourth of the square of its step, "
         "so their difference is off by no more; the weights are stored exactly, or what they lose is counted",
     )  # fmt: skip
@@ -109,6 +109,19 @@ def below(low: float, high: float) -> float:
     """A number of few binary places below an interval."""
     middle, half = cover(low, high)
     return middle - half
+
+
+def kept(error: float, wanted: float) -> float:
+    """An error that is no larger than the one wanted.
+
+    Raises: SettingError where what float32 rounds off makes it larger.
+    """
+    if error > wanted:
+        raise SettingError(
+            f"An error of {wanted:g} is too small for float32 here: its weights, rounded, reach {error:.2g}. Move the "
+            "box nearer to 0, or take other units."
+        )
+    return error
 
 
 def levels(size: float, error: float) -> int:

@@ -11,13 +11,15 @@ import numpy as np
 from ..errors import SettingError
 from ._chain import Chain, affine, beside, is_stored, picked, then
 from ._power import below, cover, product_of
+from ._record import scattered
 from ._separable import Form, line
 from ._shallow import of_error
 from ._target import Target, target_of
 
-PLACES = {2: 65, 3: 17, 4: 9}  # along each axis, in so many dimensions, at which the terms are chosen
-MOST_CELLS, MOST_RANK, TRIES = 60_000, 4, 4
+PLACES = {2: 65, 3: 17, 4: 9}  # along each axis, in so many dimensions, at which the terms are chosen; else at random
+MOST_CELLS, MOST_RANK, TRIES = 60_000, 4, 4  # cells in the plane, with more inputs fewer
 REST, PRODUCTS = 0.1, 0.15  # of the error: what the terms may leave, and what the products may be off by
+LEAST = 2.0**-40  # of the largest: what is smaller is no pivot
 FINE = 2.0**-20  # of the range of a part: its constant is a multiple of it, so that products of it are exact
 
 Term = list[Target]  # a function of one variable for each axis
@@ -73,15 +75,16 @@ def terms_of(target: Target, error: float) -> tuple[list[Term], float]:
 
     Raises: SettingError where even the most leave more.
     """
-    axes = [np.linspace(low, high, PLACES.get(target.d, 5)) for low, high in target.box]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
-    left = target.middle(grid.reshape(-1, target.d)).reshape(grid.shape[:-1])
+    x = scattered(target.box)
+    if target.d in PLACES:
+        axes = [np.linspace(low, high, PLACES[target.d]) for low, high in target.box]
+        x = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, target.d)
+    left = target.middle(x)
     pivots: list[np.ndarray] = []
     for _ in range(MOST_RANK if target.d == 2 else 1):
-        place = np.unravel_index(int(abs(left).argmax()), left.shape)
-        pivots.append(grid[place])
+        pivots.append(x[int(abs(left).argmax())])
         terms, rest = crossed(target, np.array(pivots))
-        left = rest.middle(grid.reshape(-1, target.d)).reshape(left.shape)
+        left = rest.middle(x)
         if abs(left).max() <= REST * error:
             proven = largest(rest, REST * error)
             if proven is not None:
@@ -95,11 +98,14 @@ def crossed(target: Target, pivots: np.ndarray) -> tuple[list[Term], Target]:
     """The terms through some points, and what they leave as a function."""
     if target.d == 2:
         core = target.middle(np.stack(np.meshgrid(pivots[:, 0], pivots[:, 1], indexing="ij"), -1).reshape(-1, 2))
-        inverse = np.linalg.inv(core.reshape(len(pivots), -1))
+        core = core.reshape(len(pivots), -1)
+        if np.linalg.cond(core) > 1 / LEAST:
+            raise SettingError("as a sum of products of functions of one variable it is lost to rounding")
+        inverse = np.linalg.inv(core)
         terms = [[line(target, 0, at), mixed(target, pivots[:, 0], inverse[k])] for k, at in enumerate(pivots)]
     else:
         at = pivots[0]
-        value = float(target.middle(at[None])[0])
+        value = float(target.middle(at[None])[0]) or 1.0  # of a function that is 0 everywhere the term is 0 as well
         terms = [[line(target, i, at, value if i else 1.0) for i in range(target.d)]]
 
     def left(x: Any) -> Any:
@@ -135,9 +141,9 @@ def largest(target: Target, enough: float) -> float | None:
     On a box with middle m and half sides r, `|f| ≤ |f(m)| + Σ |∂_i f(m)| r_i + Σ max |∂_i ∂_j f| r_i r_j / 2`.
     """
     low, high = (np.array(side)[None] for side in zip(*target.box, strict=True))
-    found, seen = 0.0, 0
+    found, seen = 0.0, 0.0
     while len(low):
-        seen += len(low)
+        seen += len(low) * target.d**2 / 4
         if seen > MOST_CELLS:
             return None
         middle, reach = (low + high) / 2, (high - low) / 2 * (1 + 1e-15)

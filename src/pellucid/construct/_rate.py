@@ -59,10 +59,13 @@ def rate(
     """
     if (neurons is None) == (errors is None):
         raise SettingError("Give either neurons=, how many each network may have, or errors=, how large they may be.")
-    sizes = [{"neurons": checked_neurons(n)} for n in neurons or ()]
-    sizes += [{"error": above_zero("error", e)} for e in errors or ()]
-    if len(sizes) < 2:
-        raise SettingError("A rate needs two networks or more.")
+    wanted: Any = errors if neurons is None else neurons
+    if not isinstance(wanted, Sequence | np.ndarray) or len(wanted) < 2:
+        raise SettingError("A rate needs two networks or more: give a list, as in neurons=[8, 16, 32].")
+    if neurons is None:
+        sizes = [{"error": above_zero("error", e)} for e in wanted]
+    else:
+        sizes = [{"neurons": checked_neurons(n)} for n in wanted]
     made = [approximate(function, box, name=name, **size, **known) for size in sizes]
     counts = np.array([one.neurons for one in made])
     proven = np.array([one.error for one in made])

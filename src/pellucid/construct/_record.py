@@ -13,12 +13,15 @@ from ..geometry import Network, along, complex_of, enumerate_regions, lowered
 from ..layers import Sequential
 from ..module import Layer
 from ..records import Record, unlisted
-from ._chain import Chain, layers_of, stored
+from ._chain import Chain, layers_of, single, stored
 
 Box = tuple[tuple[float, float], ...]
 Truth = Callable[[np.ndarray], np.ndarray]
 LINE, PLANE, SPACE = 20_000, 3000, 300  # kinks of a network of one input, two, and more, whose regions are looked at
 REGIONS, POINTS, REGULAR = 10_000, 2000, 30
+ROUNDING = 2.0**-36  # relative: what float64 may lose where a network is compared with the truth
+FINE = 2.0**-26  # of the reach of an axis: the inputs looked at are multiples of it, for which sums are mostly exact
+LARGEST = float(np.finfo(np.float32).max)
 SEEN, SIDE = 1201, 121  # places on a line, and along each axis of a plane, that are drawn
 
 
@@ -27,11 +30,11 @@ class Construction(Record):
     """A network that was built, and what is known about it.
 
     On the `box`, `|net − what| ≤ error` for every output, in real arithmetic with the weights as they are stored;
-    `proof` says what that rests on. `measured` is the largest error that was found, `at` an input; `looked_at` says
-    where. Computed in float32 the outputs are off by `residual` more, the largest that was found. `neurons` are ReLUs,
-    in `depth` hidden layers of at most `width`; `parameters` are all weights and biases, `nonzero` those that are not
-    0. `best` is a lower bound of the error of any network of one hidden layer with as many neurons, where there is
-    one. `notes` tell what else was looked at, and why it was not taken.
+    `proof` says what that rests on. `measured` is the largest error that was found in float64, with its rounding, `at`
+    an input; `looked_at` says where. Computed in float32 the outputs are off by `residual` more, the largest that was
+    found. `neurons` are ReLUs, in `depth` hidden layers of at most `width`; `parameters` are all weights and biases,
+    `nonzero` those that are not 0. `best` is a lower bound of the error of any network of one hidden layer with as many
+    neurons, where there is one. `notes` tell what else was looked at, and why it was not taken.
     """
 
     what: str
@@ -88,14 +91,22 @@ def built(
 ) -> Construction:
     """The record of a chain; `target` is the truth, (points, n_in) -> (points, n_out), NaN where nothing is promised.
 
+    Raises: SettingError where an error is found that is larger than the proven one: something that was given is wrong.
+
     The network is looked at at the corners of its regions and at `more` inputs, or at `points`, with words for them. In
     a `regular` one many kinks meet in a point, and then telling its regions apart takes time, so fewer of them are.
     """
     net, exact = layers_of(chain), stored(chain)
     at, where = looked(net, chain.neurons * (REGULAR if regular else 1), box) if points is None else points
     at = at if more is None else np.concatenate([at, more])
-    off = np.nan_to_num(abs(exact(at) - target(at))).max(1)
+    made = exact(at)
+    off = np.nan_to_num(abs(made - target(at))).max(1)
     worst = int(off.argmax())
+    if off[worst] > error * (1 + ROUNDING) + ROUNDING * float(abs(made).max()):
+        raise SettingError(
+            f"At x = {', '.join(f'{c:g}' for c in at[worst])} the network is off by {off[worst]:.3g}, though "
+            f"{error:.3g} is what its proof allows. Something it rests on does not hold: {proof}."
+        )
     return Construction(
         what=what,
         neurons=chain.neurons,
@@ -119,6 +130,14 @@ def built(
 
 def looked(net: Layer | Network, kinks: int, box: Box) -> tuple[np.ndarray, str]:
     """The inputs at which a network is compared with the truth: the corners of its exact regions, and their middles."""
+    points, where = seen(net, kinks, box)
+    low, high = np.array(box).T
+    step = FINE * 2.0 ** np.ceil(np.log2(np.maximum(abs(low), abs(high))))
+    return np.clip(np.round(points / step) * step, low, high), where
+
+
+def seen(net: Layer | Network, kinks: int, box: Box) -> tuple[np.ndarray, str]:
+    """The corners of regions and their middles as they are; where there would be too many, inputs at random."""
     low, high = np.array(box).T
     if len(box) == 1 and kinks <= LINE:
         found = along(net, low, high)
@@ -155,7 +174,7 @@ def rounding(net: Sequential, exact: Chain, box: Box, at: np.ndarray) -> float:
 def checked_box(box: Any, n: int | None = None) -> Box:
     """A box as pairs of floats; one pair alone stands for all of `n` inputs.
 
-    Raises: SettingError where it is empty, endless, or has not `n` sides.
+    Raises: SettingError where it is empty, endless, beyond what float32 tells apart, or has not `n` sides.
     """
     try:
         sides = np.asarray(box, float)
@@ -172,6 +191,10 @@ def checked_box(box: Any, n: int | None = None) -> Box:
             raise SettingError(f"The box must end somewhere: a side from {low:g} to {high:g} does not.")
         if not low < high:
             raise SettingError(f"The box is empty: a side from {low:g} to {high:g}.")
+        if max(abs(low), abs(high)) > LARGEST:
+            raise SettingError(f"The box goes beyond float32, to {max(low, high, key=abs):g}: take other units.")
+        if len(set(single([low, high]).tolist())) == 1:
+            raise SettingError(f"The box is too thin for float32, from {low!r} to {high!r}: move it, or make it wider.")
     return tuple((float(low), float(high)) for low, high in np.reshape(sides, (-1, 2)))
 
 
@@ -190,10 +213,27 @@ def above_zero(name: str, value: Any) -> float:
 
     Raises: SettingError where it is not.
     """
+    number = finite(value)
+    if not number > 0:
+        raise SettingError(f"{name} is a number above 0, got {value!r}.")
+    return number
+
+
+def at_least_zero(name: str, value: Any) -> float:
+    """A number of 0 or more.
+
+    Raises: SettingError where it is not.
+    """
+    number = finite(value)
+    if not number >= 0:
+        raise SettingError(f"{name} is a number of 0 or more, got {value!r}.")
+    return number
+
+
+def finite(value: Any) -> float:
+    """A number, NaN for what is none or has no end."""
     try:
         number = float(value)
     except (TypeError, ValueError):
-        number = np.nan
-    if not (np.isfinite(number) and number > 0):
-        raise SettingError(f"{name} is a number above 0, got {value!r}.")
-    return number
+        return np.nan
+    return number if np.isfinite(number) else np.nan

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import SettingError
 from ._chain import Chain, affine, beside, picked, stored, then
-from ._grid import boxes_of
+from ._grid import boxes_of, per_axis
 from ._shallow import of_error, of_neurons
 from ._target import Target, target_of
 
@@ -46,7 +46,7 @@ def summed(target: Target, error: float) -> Form:
 
     Raises: SettingError where the rest leaves no room for the parts.
     """
-    low, high = boxes_of(np.array(target.box), np.full(target.d, CELLS.get(target.d, 3)))
+    low, high = boxes_of(np.array(target.box), np.full(target.d, per_axis(target.d, CELLS.get(target.d, 3))))
     mixed = target.jets(low, high).curve.most.max(0)
     reach = np.array([(b - a) / 2 for a, b in target.box])
     rest = sum(float(mixed[i, j] * reach[i] * reach[j]) for i, j in combinations(range(target.d), 2))
@@ -57,14 +57,14 @@ def summed(target: Target, error: float) -> Form:
     found = [
         of_error(part, share, polish=False)[0] for part, share in zip(parts, shares(parts, error - rest), strict=True)
     ]
-    middle = float(target.middle(np.array([centre]))[0])
+    value = target.values(np.array([centre]))
+    middle, unsure = float(value.low[0] + value.high[0]) / 2, float(value.high[0] - value.low[0])
     chain = then(
         beside([then(picked(target.d, [i]), one.units.chain()) for i, one in enumerate(found)]),
         affine(np.ones((target.d, 1)), [-(target.d - 1) * middle]),
     )
-    bound = (
-        rest + sum(one.error.proven for one in found) + float(abs(stored(chain).maps[-1][1] - chain.maps[-1][1]).max())
-    )
+    constant = float(abs(stored(chain).maps[-1][1] - chain.maps[-1][1]).max())
+    bound = rest + sum(one.error.proven for one in found) + constant + target.d * unsure
     return Form(chain, bound, f"a sum of {target.d} functions of one variable")
 
 

@@ -126,9 +126,8 @@ def hats(points: np.ndarray, corners: np.ndarray, heights: np.ndarray, box: Box)
         near, moved = on_grid(linear, box)
         weight = float(np.float32(heights[v]))
         off += moved * abs(weight) + abs(weight - heights[v])
-        tip = hidden([[1]], [0], [[weight]])
-        chains.append(then(affine(*near), smallest_of(len(star)), tip))
-        out.append([1.0])
+        chains.append(then(affine(*near), smallest_of(len(star)), hidden([[1]], [0], [[1]])))
+        out.append([weight])
     if not chains:
         return affine(np.zeros((points.shape[1], 1))), 0.0, "all values are 0"
     return (

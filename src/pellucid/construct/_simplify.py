@@ -9,15 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..errors import GeometryError, SettingError
+from ..errors import GeometryError
 from ..geometry import lowered
 from ..layers import Activation, Dense, Parallel, Sequential
 from ..module import Layer, parameters
 from ..records import Record, unlisted
+from ._chain import single
 from ._coarser import as_line, coarser
 from ._linear import collapsed, folded
 from ._ranges import ranges
-from ._record import Box, checked_box, looked, scattered
+from ._record import Box, at_least_zero, checked_box, looked, scattered
 from ._stages import Stage, net_of, stages_of
 from ._thin import Removal, Thinning, alike, constant, unread
 
@@ -30,7 +31,8 @@ class Simplification(Record):
 
     On the `box`, `|net − original| ≤ difference` for every output, in real arithmetic with the weights as they are
     stored: proven, by what each removal costs at most and by what float32 rounds off the weights that were added up. It
-    is 0 where nothing had to be rounded. `measured` is the largest difference that was found, `looked_at` says where.
+    is 0 where nothing had to be rounded. `measured` is the largest difference that was found in float64, with its
+    rounding; `looked_at` says where.
     `neurons` and `parameters` are (before, after).
     """
 
@@ -71,8 +73,7 @@ def simplify(net: Layer, box: Any, *, tolerance: float = 0.0) -> Simplification:
     """
     stages, aside = stages_of(net)
     sides = checked_box(box, len(stages[0].weight))
-    if not (np.isfinite(tolerance) and tolerance >= 0):
-        raise SettingError(f"tolerance is a number of 0 or more, got {tolerance!r}.")
+    tolerance = at_least_zero("tolerance", tolerance)
     work = Thinning(stages, [], np.zeros(stages[-1].width), [], [])
     steep = 1.0 if aside is None else Stage(np.eye(1), np.zeros(1), aside).lipschitz
     settle(work, sides)
@@ -103,7 +104,7 @@ def rounded(work: Thinning) -> np.ndarray:
     """How far the outputs move at most when the weights become those of float32."""
     off = np.zeros(len(work.stages[0].weight))
     for k, stage in enumerate(work.stages):
-        weight, bias = (a.astype(np.float32).astype(float) for a in (stage.weight, stage.bias))
+        weight, bias = single(stage.weight), single(stage.bias)
         lost = abs(weight - stage.weight).T @ work.reach(k) + abs(bias - stage.bias)
         off = stage.lipschitz * (abs(weight).T @ off + lost)
     return off

@@ -14,6 +14,7 @@ from ..activations import curve
 from ..errors import SettingError
 from ..layers import Activation, Dense, Dropout, Sequential, fold_batchnorm
 from ..module import Layer, joined
+from ._chain import single
 
 
 @dataclass(eq=False)
@@ -85,6 +86,8 @@ def stages_of(net: Layer) -> tuple[list[Stage], Activation | None]:
 
     Raises: SettingError naming a part that is none of the chain, or whose steepness has no bound.
     """
+    if not isinstance(net, Layer):
+        raise SettingError(f"simplify wants a network, got {net!r}.")
     stages: list[Stage] = []
     waiting: Stage | None = None
     for path, layer in flat(fold_batchnorm(net)):
@@ -132,7 +135,7 @@ def net_of(stages: list[Stage], aside: Activation | None = None, dtype: Any = np
 
 def held(a: np.ndarray, dtype: Any) -> Any:
     """An array of JAX in float32, or of NumPy in float64."""
-    return jnp.asarray(a, dtype) if dtype == np.float32 else np.asarray(a, dtype)
+    return jnp.asarray(single(a), dtype) if dtype == np.float32 else np.asarray(a, dtype)
 
 
 def gains(stages: list[Stage], k: int) -> np.ndarray:

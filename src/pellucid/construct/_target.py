@@ -14,7 +14,7 @@ from ..errors import DataError, SettingError
 from ._interval import Interval, exactly
 from ._jaxpr import bounds, traced
 from ._jet import Jet
-from ._record import Box
+from ._record import Box, at_least_zero
 
 MOST = 2**18  # numbers in the Hessians that are bounded at a time
 
@@ -64,7 +64,7 @@ class Target:
         columns = x[:, 0] if self.d == 1 else x.T
         try:
             at_once = np.asarray(self.function(columns), float)
-        except (TypeError, ValueError):
+        except Exception:  # a function of one number alone; one that fails does so below too, and says where
             at_once = np.zeros(0)
         one = [
             single(self.function, row if self.d > 1 else row[0])
@@ -106,17 +106,22 @@ def target_of(
 ) -> Target:
     """A function with what is known of it; NumPy's own functions are taken for their twins in JAX.
 
-    Raises: SettingError where nothing is known of it, or something impossible is given.
+    Raises: SettingError where nothing is known of it, or something impossible is given; DataError where it fails.
     """
     if not callable(function):
         raise SettingError(f"A function is wanted, got {function!r}.")
     twin = twin_of(function)
     operations = traced(twin, () if len(box) == 1 else (len(box),))
-    for name, value in (("lipschitz", lipschitz), ("curvature", curvature)):
-        if value is not None and not (np.isfinite(value) and value >= 0):
-            raise SettingError(f"{name} is a number of 0 or more, got {value!r}.")
+    lipschitz, curvature = (
+        None if value is None else at_least_zero(name, value)
+        for name, value in (("lipschitz", lipschitz), ("curvature", curvature))
+    )
+    if convex not in (None, True, False):
+        raise SettingError(f"convex is True for a convex function and False for a concave one, got {convex!r}.")
     if convex is not None and len(box) > 1:
         raise SettingError("convex= is for functions of one variable: give curvature= or lipschitz=.")
+    if operations is None:  # it may be that it fails for a reason of its own
+        single(twin, np.mean(box, axis=1) if len(box) > 1 else float(np.mean(box)))
     if operations is None and lipschitz is None and curvature is None and convex is None:
         raise SettingError(
             "Nothing is known of the function between its values, so no error can be proven: write it with jax.numpy, "
@@ -136,9 +141,13 @@ def twin_of(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def single(function: Callable[[Any], Any], x: Any) -> float:
     """One value.
 
-    Raises: DataError where it is not one number.
+    Raises: DataError where it is not one number, or the function fails.
     """
-    value = np.asarray(function(x))
+    try:
+        value = np.asarray(function(x))
+    except Exception as problem:
+        at = ", ".join(f"{c:g}" for c in np.atleast_1d(x))
+        raise DataError(f"The function fails at x = {at}: {type(problem).__name__}: {problem}") from problem
     if value.size != 1 or value.dtype.kind not in "fiub":
         got = f"an array of shape {value.shape}" if value.size != 1 else f"a {type(value.item()).__name__}"
         raise DataError(f"The function gives {got} for one input; wanted is one number.")

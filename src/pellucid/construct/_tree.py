@@ -15,6 +15,7 @@ KINDS = (
     "RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor",
 )  # fmt: skip
 MOST = 20_000  # leaves
+THIN = 2.0**-120  # a collar: 1 / margin is a weight
 
 
 class Leaf(NamedTuple):
@@ -143,6 +144,8 @@ def chain_of(splits: Any, margins: np.ndarray, leaves: list[Leaf], features: int
         for split, is_left in way.items():
             ask[split, k] = 1 if is_left else -1
         need[k] = 1 - sum(way.values())  # Σ q + Σ (1 − q) − (splits − 1)
+    if margins.min(initial=1.0) < THIN:
+        raise SettingError(f"A collar of {margins.min():.3g} is too thin for float32: allow {THIN:.3g} or more.")
     steep = np.nextafter((1 / margins).astype(np.float32), np.float32(np.inf)).astype(float)
     values = np.array([leaf.value for leaf in leaves]) / trees
     lost = trees * float(abs(values.astype(np.float32) - values).max())

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._chain import Chain, hidden
+from ._chain import Chain, hidden, single
 from ._links import Path
 
 TRIED, KEPT = 20, 32  # units whose sides are tried in every combination; the best of these
@@ -29,7 +29,7 @@ class Units(NamedTuple):
 
     def rounded(self) -> Units:
         """The same with the numbers that float32 has."""
-        return Units(single(self.knots), self.sides, single(self.weights), float(np.float32(self.shift)))
+        return Units(single(self.knots), self.sides, single(self.weights), float(single(self.shift)))
 
     def ends(self, low: float, high: float) -> np.ndarray:
         """The ends of the pieces between two places."""
@@ -86,8 +86,3 @@ def with_slope(path: Path) -> Units:
     sides = np.concatenate([[1.0], np.where(np.arange(len(path.slopes) - 1) < k, -1.0, 1.0)])
     weights = np.concatenate([path.slopes[k : k + 1], np.diff(path.slopes)])
     return Units(np.concatenate([[float(start)], path.ends[1:-1]]), sides, weights, 0.0)
-
-
-def single(x: np.ndarray) -> np.ndarray:
-    """The nearest numbers that float32 has."""
-    return np.asarray(x, float).astype(np.float32).astype(float)
