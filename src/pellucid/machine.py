@@ -33,7 +33,8 @@ def one_thread_each() -> Iterator[None]:
 
 @cache
 def blas() -> Any:
-    """The libraries of matrix products, which are looked for once."""
+    """The libraries of matrix products, which are looked for once: NumPy's, and SciPy's, which compiled code calls."""
+    import scipy.linalg.cython_blas  # noqa: F401, or it would be loaded later and keep its own threads
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
