@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import SettingError, unknown
+from ..errors import CertifyError, SettingError, unknown
 from ..geometry import Network, lowered
 from ..geometry._network import without_link
 from ..machine import cores, one_thread_each
@@ -53,9 +53,12 @@ class Bounds(Record):
 def certified(net: Layer | Network, shape: Any = None, arithmetic: str | None = None) -> Certified:
     """A network ready to be bounded; `arithmetic` is "real", or the numbers it runs in, by default its own.
 
-    Raises: CertifyError where a part has no bound; GeometryError where the input's shape is not known or a weight is no
-        number; SettingError for an unknown arithmetic.
+    Raises: CertifyError where a part has no bound, or it is no network; GeometryError where the input's shape is not
+        known or a weight is no number; SettingError for an unknown arithmetic.
     """
+    if not isinstance(net, Layer | Network):
+        hint = ": its net is, of inputs as its preprocess gives them." if hasattr(net, "preprocess") else "."
+        raise CertifyError(f"A proof is of a network, a layer or a lowered one; {type(net).__name__} is none{hint}")
     network, format = lowered(net, shape, curves=True), format_of(net, arithmetic)
     if isinstance(net, Network):
         return Certified(network, format, network, np.dtype(float))

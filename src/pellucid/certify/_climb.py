@@ -158,18 +158,19 @@ def highest_at(a, space: Space):
     """The inputs of a space where the rows a (inputs, rows) are largest, about."""
     x = np.empty_like(a)
     for r in range(a.shape[1]):
-        size = 0.0
-        if space.norm == 2:
-            size = np.sqrt((a[:, r] ** 2).sum())
-        steepest = np.abs(a[:, r]).argmax() if space.norm == 1 else 0
+        row = a[:, r].copy()
+        best = np.where(row > 0, space.high, space.low)
+        away = best - space.centre
+        if space.norm == 2 and (away**2).sum() > space.radius**2:
+            best = space.centre + row * (space.radius / max(np.sqrt((row**2).sum()), 1e-300))
+        elif space.norm == 1 and np.abs(away).sum() > space.radius:
+            left = space.radius
+            for k in np.argsort(-np.abs(row)):  # the steepest first, until the radius is used up
+                step = min(abs(away[k]), left)
+                best[k] = space.centre[k] + np.sign(away[k]) * step
+                left -= step
         for k in range(len(a)):
-            low, high = space.low[k], space.high[k]
-            x[k, r] = high if a[k, r] > 0 else low
-            if space.norm == 2:
-                x[k, r] = space.centre[k] + (space.radius * a[k, r] / size if size > 0 else 0.0)
-            elif space.norm == 1:
-                x[k, r] = space.centre[k] + (space.radius * np.sign(a[k, r]) if k == steepest else 0.0)
-            x[k, r] = min(max(x[k, r], low), high)
+            x[k, r] = min(max(best[k], space.low[k]), space.high[k])
     return x
 
 

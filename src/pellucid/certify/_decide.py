@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from ._telling import Told, telling
 from ._tree import Tree
 
 SECONDS = 60.0
+TOO_LARGE = "Numbers get too large to be bounded: ask with arithmetic='float64' or 'real', or about a smaller box."
 
 
 @dataclass(eq=False)
@@ -61,7 +63,7 @@ def decide(
     checked(seconds)
     ready()
     start = perf_counter()
-    end = start + (np.inf if seconds is None else seconds)
+    end = start + checked(seconds)
     courses, stopped = [Course(claim) for claim in claims], False
     try:
         with telling(progress, "proving") as told:
@@ -75,10 +77,18 @@ def decide(
     return certificate(courses, question, perf_counter() - start, stopped)
 
 
-def checked(seconds: float | None) -> None:
-    """Raises: SettingError for a time that is not above 0."""
-    if seconds is not None and not seconds > 0:
-        raise SettingError(f"seconds must be above 0, or None for no limit; got {seconds}.")
+def checked(seconds: float | None) -> float:
+    """How long to go on, inf for None.
+
+    Raises: SettingError for a time that is not above 0.
+    """
+    if seconds is not None and not (is_number(seconds) and seconds > 0):
+        raise SettingError(f"seconds must be above 0, or None for no limit; got {seconds!r}.")
+    return np.inf if seconds is None else float(seconds)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def settle(course: Course, end: float, told: Told | None, seed: int) -> None:
@@ -121,14 +131,13 @@ def margin_at(it: Certified, clause: Clause, x: np.ndarray) -> float:
 def bounded(course: Course, top: np.ndarray | None) -> None:
     """What one bound of the whole space proves of each clause."""
     claim = course.claim
-    if top is None:
-        top = enclose(claim.it, claim.space, -claim.rows).top[0]
+    known = enclose(claim.it, claim.space, -claim.rows).top[0] if top is None else top
     y = claim.it.network(claim.space.centre)[0]
     first = 0
     course.boxes, course.margins = 1, np.zeros(len(claim.clauses))
     course.lowest = claim.margins(y[None])[0]
     for k, clause in enumerate(claim.clauses):
-        margins = clause.shift - top[first : first + len(clause.shift)]
+        margins = clause.shift - known[first : first + len(clause.shift)]
         first += len(clause.shift)
         row, tree = int(margins.argmax()), None
         course.margins[k] = margins[row]
@@ -162,6 +171,8 @@ def advice_of(courses: Sequence[Course], bounds: tuple[float, float], seconds: f
             f"An input refutes it in float64 alone, or as the network runs alone: {between}, within rounding of 0. Ask "
             "for a little less, or with arithmetic='real'."
         )
+    if bounds[0] == -np.inf:
+        return TOO_LARGE
     if any(c.stuck for c in courses):
         return f"{between.capitalize()}, within rounding of 0: ask for a little less, or with arithmetic='real'."
     share = f"{max(c.share for c in courses):.1%} of what was searched is proven"

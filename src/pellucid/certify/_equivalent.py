@@ -10,11 +10,12 @@ import numpy as np
 from ..affine import Lowering, Step, Value
 from ..errors import CertifyError, SettingError
 from ..geometry import Network
+from ..language import phrase
 from ..module import Layer
 from ._bounds import certified
 from ._certificate import Certificate
 from ._claim import Claim, Clause
-from ._decide import SECONDS, decide
+from ._decide import SECONDS, decide, is_number
 from ._program import Certified, Format
 from ._space import spaces_of
 
@@ -47,8 +48,8 @@ def equivalent(
         >>> equivalent(net(1.0), net(1.01), [(-1, 1)], tolerance=0.005).verdict
         'counterexample'
     """
-    if not tolerance > 0:
-        raise SettingError(f"tolerance is how far outputs may lie apart, above 0; got {tolerance}.")
+    if not (is_number(tolerance) and 0 < tolerance < np.inf):
+        raise SettingError(f"tolerance is how far outputs may lie apart, above 0; got {tolerance!r}.")
     both = certified(a, shape, arithmetic), certified(b, shape, arithmetic)
     it = joined(*both)
     space = spaces_of(box, it.network)
@@ -56,7 +57,7 @@ def equivalent(
         raise CertifyError(f"equivalent is of one box or ball, got {len(space.low)}.")
     n = it.network.n_out
     clauses = [Clause(sign * row[None], np.array([tolerance])) for row in np.eye(n) for sign in (-1.0, 1.0)]
-    question = f"The networks differ by less than {tolerance:g}"
+    question = phrase("The networks differ by less than {tolerance:g}", tolerance=tolerance)
     return decide([Claim(it, space, tuple(clauses))], question, seconds, progress)
 
 

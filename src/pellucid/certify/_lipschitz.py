@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -13,10 +13,12 @@ from ..errors import GeometryError, SettingError
 from ..geometry import Network, enumerate_regions, zaslavsky
 from ..geometry._given import outputs_of
 from ..module import Layer
-from ..records import Record
+from ..records import Record, unlisted
 from ..train import Run
-from ._decide import SECONDS, checked
-from ._lipschitz_search import Steepest, enclosed_norms, jacobians, norms
+from ._certificate import Proof
+from ._decide import SECONDS, checked, is_number
+from ._lipschitz_proof import proof_of
+from ._lipschitz_search import SPARE, Steepest, enclosed_norms, jacobians, norms
 from ._monotone_ask import Asked, asked, goal_of
 from ._monotone_slopes import Interval, bounds_back
 from ._telling import telling
@@ -25,6 +27,8 @@ DUAL = {1.0: "inf", 2.0: "2", np.inf: "1"}
 LIMIT = 50_000  # regions, up to which all of them are looked at
 EXACT = 1e-9  # relative: ends that are nearer are one number
 FORESEEN = 1_000_000  # regions of as many hyperplanes in general position, up to which they are counted
+PROVING = 5.0  # seconds for the proof of what all regions gave
+SOLID = 6  # inputs, up to which regions are kept as their corners in good time
 CHUNK = 2**12  # regions at a time
 
 
@@ -36,7 +40,9 @@ class Lipschitz(Record):
     the largest operator norm of the Jacobian. `low` is met around the input `at`, where the derivatives are `jacobian`
     (outputs, inputs). `exact` says that both ends are one number but for rounding. `method` is "regions", where all of
     them were looked at (`parts` of them), or "bounds" of so many parts of the box. Inputs and outputs are in the units
-    of the network, which of a run's columns are standard deviations.
+    of the network, which of a run's columns are standard deviations. `proof` is read by `recheck`: it proves `high`, or
+    where all regions were looked at `high (1 + proof.about["share"])`, the share being the tolerance, or more where the
+    time was up.
     """
 
     norm: float
@@ -53,6 +59,7 @@ class Lipschitz(Record):
     parts: int
     arithmetic: str
     seconds: float
+    proof: Proof | None = unlisted(default=None)
 
 
 def lipschitz(
@@ -86,21 +93,25 @@ def lipschitz(
         (3.0, True)
     """
     start = perf_counter()
-    if norm not in DUAL or isinstance(norm, bool):
+    if not is_number(norm) or norm not in DUAL:
         raise SettingError(f"norm is 1, 2 or inf, got {norm!r}.")
-    if not 0 <= tolerance < 1:
+    if not (is_number(tolerance) and 0 <= tolerance < 1):
         raise SettingError(f"tolerance is a part of the constant, from 0 to below 1; got {tolerance!r}.")
-    end = np.inf if checked(seconds) is None else start + float(seconds or 0)
-    found = asked(net, box, data, shape)
+    end = start + checked(seconds)
+    found = replace(asked(net, box, data, shape), groups=(), choices=())  # from one choice to another there is a way
     n_out = found.it.network.n_out
     one = None if output is None else goal_of(net, found.it, output).output
     rows = np.eye(n_out) if one is None else np.eye(n_out)[[one]]
     with telling(progress, "proving") as told:
         known = by_regions(found, rows, float(norm), start + (end - start) / 2)
+        level = 0.0 if known is None else known.high * (1 + max(tolerance, EXACT))
+        search = Steepest(found, rows, float(norm), level)
         if known is None:
-            search = Steepest(found, rows, float(norm))
             search.run(end, tolerance, told)
             known = Known("bounds", search.parts, search.low, search.high, search.at)
+        else:
+            search.run(min(end, perf_counter() + PROVING), 0.0, told)
+    proof = proof_of(search, max(level, search.high), known.high) if search.high < np.inf else None
     at = (found.low + found.high) / 2 if known.at is None else known.at
     sides = found.raw(np.stack([found.low, found.high]))
     names = outputs_of(net, n_out)[0] if isinstance(net, Run) else tuple(f"output {k}" for k in range(n_out))
@@ -108,6 +119,7 @@ def lipschitz(
         float(norm), DUAL[float(norm)], known.low, known.high, known.high <= known.low * (1 + EXACT), at,
         jacobians(found.it.network, at[None], rows)[0][0], found.names, names if one is None else (names[one],),
         tuple(map(tuple, sides.T.tolist())), known.method, known.parts, found.it.arithmetic, perf_counter() - start,
+        proof,
     )  # fmt: skip
 
 
@@ -129,7 +141,9 @@ def by_regions(found: Asked, rows: np.ndarray, norm: float, end: float) -> Known
     """The largest norm over all regions; None where the network has no straight pieces, or too many."""
     network = found.it.network
     smooth = any(isinstance(step.operator, Smooth) for step in network.curves)
-    if smooth or not (found.low < found.high).all() or zaslavsky(network.kinks, network.n_in) > FORESEEN:
+    if smooth or network.n_in > SOLID or not (found.low < found.high).all():
+        return None
+    if zaslavsky(network.kinks, network.n_in) > FORESEEN:
         return None
 
     def told(count: int) -> None:
@@ -154,4 +168,4 @@ def by_regions(found: Asked, rows: np.ndarray, norm: float, end: float) -> Known
         size = norms(least / 2 + most / 2, norm) * (1 - 1e-12) - norms(most - least, norm)
         if size.max() > low:
             low, at = float(size.max()), inside[size.argmax()]
-    return Known("regions", regions.count, low, high, at)
+    return Known("regions", regions.count, low, high * (1 + 2 * SPARE), at)

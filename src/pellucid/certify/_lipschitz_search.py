@@ -19,6 +19,7 @@ from ._program import EXTRA, gamma
 from ._telling import Told
 
 DRAWN, KEPT, ROUNDS, EACH = 2048, 16, 24, 8  # points at first, kept, rounds from these, and points around each
+SPARE, ROUGH = 1e-11, 1e-7  # of a bound by intervals and by a program, that a checker may round otherwise
 CLEAR = 1e-9  # of the sizes on the way: a point nearer to a kink is not counted on either side
 COST = 1e3  # of going beyond a row, where a program has no point
 
@@ -76,29 +77,50 @@ def jacobians(network: Network, x: np.ndarray, rows: np.ndarray) -> tuple[np.nda
 
 
 class Node(NamedTuple):
-    """A part, and what its slopes, derivatives and the Jacobian lie between, (rows, n_in)."""
+    """A part, what its slopes, derivatives and the Jacobian lie between, (rows, n_in), and its number in the tree."""
 
     part: Part
     ranges: list[Interval]
     blames: dict[int, Interval]
+    number: int
+
+
+@dataclass
+class Known:
+    """What is known of a node of the tree: the bound of its norm by intervals, and by a program, with the row that it
+    is about, its weights and multipliers; and how it was cut, its parts being from `first` on."""
+
+    most: float
+    program: float = np.inf
+    row: int = 0
+    weights: np.ndarray | None = None
+    told: tuple[np.ndarray, ...] = ()
+    cut: tuple[int, int, float] | None = None
+    first: int = -1
 
 
 @dataclass
 class Steepest:
     """The search for the largest norm of the Jacobian of `rows · outputs`: `low` was met at the input `at`, and nowhere
-    is it above `high`."""
+    is it above `high`. Parts that are not above `level` are done with, too."""
 
     asked: Asked
     rows: np.ndarray
     norm: float
+    level: float = 0.0
     low: float = 0.0
     at: np.ndarray | None = None
     floor: float = 0.0
-    parts: int = 0
     open: list[tuple[float, int, Node]] = field(default_factory=list)
+    tree: list[Known] = field(default_factory=list)
+
+    @property
+    def parts(self) -> int:
+        return len(self.tree)
 
     def __post_init__(self) -> None:
         self.network = self.asked.it.network
+        self.free = self.asked.low < self.asked.high  # the others do not change, whatever the derivative by them
         self.look()
         self.add(enclosed(self.asked, self.asked.low[None], self.asked.high[None]), np.inf)
 
@@ -108,7 +130,7 @@ class Steepest:
 
     def run(self, end: float, tolerance: float, told: Told | None = None) -> None:
         """Go on until both ends are within the tolerance of each other, the time is up, or Ctrl-C."""
-        while self.open and perf_counter() < end and self.high > self.low * (1 + tolerance) + 1e-300:
+        while self.open and perf_counter() < end and self.high > max(self.low * (1 + tolerance), self.level) + 1e-300:
             most, count, node = heappop(self.open)
             try:
                 self.one(node, -most)
@@ -132,6 +154,7 @@ class Steepest:
     def meet(self, x: np.ndarray) -> np.ndarray:
         """The norms at points; the largest that is one of a whole neighbourhood is kept."""
         jacobian, clear = jacobians(self.network, x, self.rows)
+        jacobian = jacobian * self.free
         found = np.where(clear, norms(jacobian, self.norm), 0.0)
         i = int(found.argmax())
         if found[i] * (1 - 1e-12) > self.low:
@@ -140,41 +163,48 @@ class Steepest:
 
     def add(self, parts: list[Part | None], most: float) -> None:
         for part in parts:
-            self.parts += 1
+            self.tree.append(Known(0.0))
             if part is None:
                 continue
             ranges = ranges_of(self.network, part.low[None], part.high[None])
             blames = bounds_back(self.network, ranges, self.rows)
-            low, high = blames[0]
-            here = min(most, float(enclosed_norms(low[None], high[None], self.norm)[0]))
-            if here <= self.low:
+            low, high = (side * self.free for side in blames[0])
+            own = float(enclosed_norms(low[None], high[None], self.norm)[0]) * (1 + SPARE)
+            self.tree[-1].most, here = own, min(most, own)
+            if here <= max(self.low, self.level):
                 self.floor = max(self.floor, here)
             else:
-                heappush(self.open, (-here, self.parts, Node(part, ranges, blames)))
+                heappush(self.open, (-here, self.parts, Node(part, ranges, blames, self.parts - 1)))
 
     def one(self, node: Node, most: float) -> None:
         """Bound a part by a linear program where the norm is that of one row, and cut it."""
-        low, high = node.blames[0]
+        low, high = (side * self.free for side in node.blames[0])
         sizes = np.maximum(abs(low), abs(high))
         ranked = (sizes**2).sum(1) if self.norm == 2 else sizes.max(1) if self.norm == 1 else sizes.sum(1)
         k = int(ranked.argmax())
         weights, shift = self.straight(low[k], high[k])
+        weights = weights * self.free
         one = {number: Interval(d.low[k : k + 1], d.high[k : k + 1]) for number, d in node.blames.items()}
         made = relaxed(self.asked, node.part, node.ranges, one, Aim(self.rows[k], -weights))
         solved = made.program.solved() or made.program.elastic(COST * (1 + float(abs(made.program.c).max()))).solved()
         if solved is None:
             self.floor = max(self.floor, most)
             return
-        point, multipliers = solved
+        point, multipliers = solved[0], solved[1].astype(np.float32)
         bound = -made.program.proven(multipliers)
-        most = min(most, self.with_row(ranked, k, sizes, bound, shift))
+        known = self.tree[node.number]
+        known.program = self.with_row(ranked, k, sizes, bound, shift) * (1 + ROUGH)
+        if known.program < most:
+            known.row, known.weights, known.told = k, weights, made.program.told(multipliers)
+        most = min(most, known.program)
         x = np.clip(point[: self.network.n_in], node.part.bottom, node.part.top)
         middle = node.part.bottom / 2 + node.part.top / 2
         self.meet(np.stack([x, x + 1e-6 * (middle - x), middle]))
         sides = cut(self.asked, node.part, made, point, Aim(self.rows[k], weights))
-        if most <= self.low or sides is None:
+        if most <= max(self.low, self.level) or sides is None:
             self.floor = max(self.floor, most)
         else:
+            known.cut, known.first = sides.cut, len(self.tree)
             self.add(enclosed(self.asked, *sides[:4]), most)
 
     def straight(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, float]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import unknown
 from ..geometry import Network
+from ..language import phrase
 from ..module import Layer
 from ..records import Record
 from ..train import DIRECTIONS, Run
@@ -20,13 +21,13 @@ from ._monotone_ask import Asked, Goal, asked, features_of, goal_of
 from ._monotone_proof import proof_of
 from ._monotone_search import Search
 from ._monotone_slopes import bounds_back, ranges_of
-from ._monotone_witness import Pair, Sampler, Seen, looked, outputs, pair_at
+from ._monotone_witness import Pair, Sampler, Seen, looked, outputs, pair_at, undone
 from ._space import Spaces
 from ._telling import Told, telling
 
 SLICE = 1.0  # seconds that one search goes on before the next has its turn
 POINTS = 65  # of a line that is drawn
-WORDS = {1: ("rises", "rising"), -1: ("falls", "falling")}
+WORDS = {1: "rising", -1: "falling"}
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def monotone(
         ['rising', 'falling']
     """
     start = perf_counter()
-    end = np.inf if checked(seconds) is None else start + float(seconds or 0)
+    end = start + checked(seconds)
     found = asked(net, box, data, shape)
     goal, features = goal_of(net, found.it, output), features_of(found, feature)
     signs = (1, -1) if direction is None else (sign_of(direction),)
@@ -141,7 +142,7 @@ def monotone(
 
 def sign_of(direction: Any) -> int:
     """Raises: SettingError where the direction is none."""
-    found = DIRECTIONS.get(direction, 0) if isinstance(direction, int | float | str) else 0
+    found = DIRECTIONS.get(direction, 0) if isinstance(direction, int | float | str | np.number) else 0
     if isinstance(direction, bool) or not found:
         raise unknown("direction", direction, ["rising", "falling", "1", "-1"])
     return found
@@ -198,15 +199,26 @@ class Question:
         if self.pair is not None:
             run, exact = (goal.gain * goal.value(y) + goal.shift for y in (self.pair.run, self.pair.exact))
             counter = Counterexample(self.pair.inputs, run, exact, float(goal.gain * self.pair.margin))
-        verdict = "proven" if self.proven else "counterexample" if counter else "unknown"
+        against = undone(found, goal, self.feature, self.sign) if self.proven else 0.0
+        verdict = "unknown" if against else "proven" if self.proven else "counterexample" if counter else "unknown"
         bounds = float(per * max(self.bound, -1e300)), float(per * least)
         advice = ""
-        if verdict == "unknown":
+        if against:
+            advice = (
+                f"In exact arithmetic it is so, but as the network runs rounding undoes it: somewhere the output goes "
+                f"the other way by {goal.gain * against:.3g}. Its weights are too large for its numbers."
+            )
+        elif verdict == "unknown":
             advice = (
                 f"Its change for one more of {name} is proven to be at least {bounds[0]:.3g} in this direction, and "
                 f"{bounds[1]:.3g} was met; more seconds, or a smaller box, would narrow that."
             )
-        question = f"{goal.name} {WORDS[self.sign][0]} with {name}"
+        named = {"output": goal.name, "feature": name}
+        rises, falls = (
+            phrase("{output} rises with {feature}", **named),
+            phrase("{output} falls with {feature}", **named),
+        )
+        question = rises if self.sign > 0 else falls
         proof = proof_of(found, goal, self.searches) if verdict == "proven" else None
         return Certificate(
             question, verdict, bounds, counter, self.parts, self.seconds, advice, found.it.arithmetic, proof
@@ -252,10 +264,10 @@ def answer_of(certificates: dict[int, Certificate]) -> str:
     if len(proven) == 2:
         return "constant"
     if proven:
-        return WORDS[proven[0]][1]
+        return WORDS[proven[0]]
     if "unknown" in verdicts.values():
         return "unknown"
-    return "neither" if len(verdicts) == 2 else f"not {WORDS[next(iter(verdicts))][1]}"
+    return "neither" if len(verdicts) == 2 else f"not {WORDS[next(iter(verdicts))]}"
 
 
 def intervals(found: Asked, goal: Goal, feature: int) -> tuple[float, float]:

@@ -122,6 +122,9 @@ def asked(net: Layer | Network | Run, box: Any, data: Any, shape: tuple[int, ...
     if len(space.low) != 1:
         raise CertifyError(f"One box is asked about at a time; got {len(space.low)}.")
     groups, choices, features, notes = discrete(known, n)
+    fixed = [names[i] for i in features if space.low[0, i] == space.high[0, i]]
+    if fixed:
+        notes = *notes, f"{', '.join(fixed)}: of one value in the box."
     return Asked(
         it, space.low[0], space.high[0], groups, choices, names, mean, scale, features,
         rows.reshape(len(rows), n if len(rows) else 0).astype(float), notes, known,
@@ -150,15 +153,17 @@ def sides_of(box: Any, range: Any, names: Sequence[str], mean: np.ndarray, scale
     """A box as a user gave it, over the range of the rows."""
     if box is not None and not isinstance(box, Mapping):
         return box
+    for name in box or {}:
+        if name not in names:
+            raise unknown("input", name, names)
     if range is None and (box is None or len(box) < len(names)):
+        which = ", ".join(name for name in names if name not in (box or {}))
         raise CertifyError(
-            "Nothing says where the inputs lie: give box=, a pair (low, high) for each, or data=, rows whose range it "
-            "is (a run that was read back has its data after pl.with_data)."
+            f"Nothing says where {which} lie: give box=, a pair (low, high) for each input, or data=, rows whose range "
+            "it is (a run that was read back has its data after pl.with_data)."
         )
     sides = np.zeros((len(names), 2)) if range is None else np.array(range)
     for name, pair in (box or {}).items():
-        if name not in names:
-            raise unknown("input", name, names)
         i = names.index(name)
         try:
             low, high = map(float, pair)
@@ -238,10 +243,13 @@ def goal_of(net: Any, it: Certified, output: Any) -> Goal:
 def features_of(found: Asked, feature: Any) -> list[int]:
     """The inputs that are asked about: all that can be, or some by name or number.
 
-    Raises: SettingError for one that is not there or has no order.
+    Raises: SettingError for one that is not there or has no order; CertifyError where none of them changes in the box.
     """
+    free = [i for i in found.features if found.low[i] < found.high[i]]
     if feature is None:
-        return list(found.features)
+        if not free:
+            raise CertifyError("No feature can rise or fall here: none changes in the box, or none has an order.")
+        return free
     wanted = feature if isinstance(feature, list | tuple) else [feature]
     numbers = []
     for one in wanted:
@@ -255,5 +263,8 @@ def features_of(found: Asked, feature: Any) -> list[int]:
             if one in kinds:
                 raise SettingError(f"{one} cannot rise or fall: {NO_ORDER.get(kinds[one], 'it has no order')}.")
             raise unknown("feature", one, [found.names[i] for i in found.features])
+        if place not in free:
+            at = found.raw(found.low)[place]
+            raise CertifyError(f"{one} is {at:g} everywhere in the box: it can neither rise nor fall there.")
         numbers.append(place)
     return numbers

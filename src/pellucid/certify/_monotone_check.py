@@ -5,6 +5,7 @@ The tree of cuts is walked from the whole box down, each part made from its pare
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +14,11 @@ from ..geometry import Network, lowered
 from ..module import Layer
 from ._certificate import Proof
 from ._monotone_check_leaf import Leaf, WrongError
-from ._recheck_bounds import Bounder
+from ._recheck_bounds import Bounder, State
 
 CUTS = 8  # how often a leaf that does not hold at once is cut in two again
+Given = dict[str, tuple[np.ndarray, np.ndarray]]  # multipliers: of which units, and how large
+Proves = Callable[[State, int, Given], bool]  # whether a leaf holds, by what is known there, its node and multipliers
 
 
 def check_monotone(proof: Proof, net: Layer | Network, shape: Any) -> tuple[int, list[str]]:
@@ -30,7 +33,7 @@ def check_monotone(proof: Proof, net: Layer | Network, shape: Any) -> tuple[int,
         try:
             if not np.array_equal(arrays["row"], row):
                 raise WrongError("it is about other outputs.")
-            leaves += Tree(network, proof, row, arrays).run()
+            leaves += Tree(network, proof, arrays, rising(network, proof, row)).run()
         except (WrongError, KeyError, IndexError) as wrong:
             problems.append(f"Tree {k}: {wrong}")
     return leaves, problems
@@ -41,6 +44,13 @@ def wanted(goal: Any, n_out: int) -> np.ndarray:
     output, shared = goal
     own = np.eye(n_out)[output]
     return np.delete(own - np.eye(n_out), output, 0) if shared else own[None]
+
+
+def rising(network: Network, proof: Proof, row: np.ndarray) -> Proves:
+    """What a leaf is to prove: that the derivative is nowhere below 0."""
+    weights = proof.about["sign"] * np.eye(network.n_in)[proof.about["feature"]]
+    groups = [list(group) for group in proof.about["groups"]]
+    return lambda state, node, given: Leaf(network, state, weights, row, given, groups).holds()
 
 
 class Place(NamedTuple):
@@ -55,13 +65,12 @@ class Place(NamedTuple):
 
 
 class Tree:
-    """One tree, and the derivative that is to be nowhere below 0."""
+    """One tree, and what each of its leaves is to prove."""
 
-    def __init__(self, network: Network, proof: Proof, row: np.ndarray, arrays: dict[str, np.ndarray]):
-        self.network, self.row, self.arrays = network, row, arrays
+    def __init__(self, network: Network, proof: Proof, arrays: dict[str, np.ndarray], proves: Proves):
+        self.network, self.arrays, self.proves = network, arrays, proves
         self.bounder = Bounder(network, proof.about["format"])
-        self.weights = proof.about["sign"] * np.eye(network.n_in)[proof.about["feature"]]
-        self.names, self.groups = list(proof.about["names"]), [list(group) for group in proof.about["groups"]]
+        self.names = list(proof.about["names"])
         self.choices = {i: dict(others) for i, others in proof.about["choices"]}
         low, high = (np.asarray(proof.arrays[name], float) for name in ("low", "high"))
         if low.shape != (network.n_in,) or high.shape != low.shape or not (low <= high).all():
@@ -80,7 +89,7 @@ class Tree:
             return
         low, high, unit_low, unit_high = (side[None] for side in place[2:])
         state = self.bounder.state(low, high, unit_low, unit_high, None)
-        self.leaves += self.arrays["var"][place.node] == -1 and not place.cuts
+        self.leaves += int(self.arrays["var"][place.node] == -1 and not place.cuts)
         if state.empty[0]:
             return
         low, high = (side[0] for side in state.units())
@@ -88,13 +97,13 @@ class Tree:
         var = int(self.arrays["var"][place.node])
         if var >= 0:
             self.open += self.sides(place, var)
-        elif not Leaf(self.network, state, self.weights, self.row, self.given(place.node), self.groups).holds():
+        elif not self.proves(state, place.node, self.given(place.node)):
             if place.cuts >= CUTS:
                 raise WrongError(f"leaf {place.node} does not hold.")
             self.open += self.halves(place)
 
-    def given(self, node: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """The multipliers of a leaf by the names of what they multiply: of which units, and how large."""
+    def given(self, node: int) -> Given:
+        """The multipliers of a leaf by the names of what they multiply."""
         part = slice(*map(int, self.arrays["start"][node : node + 2]))
         code, unit, value = (np.asarray(self.arrays[name][part]) for name in ("code", "unit", "value"))
         if not np.isfinite(value).all():

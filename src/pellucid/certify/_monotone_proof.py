@@ -28,18 +28,22 @@ def proof_of(found: Asked, goal: Goal, searches: Sequence[Search]) -> Proof:
     }  # fmt: skip
     arrays = {"low": found.low, "high": found.high}
     for k, search in enumerate(searches):
-        arrays |= {f"{k}.{name}": array for name, array in tree_of(found, search).items()}
+        tree = tree_of(found, search.tree)
+        arrays |= {f"{k}.row": search.row} | {f"{k}.{name}": array for name, array in tree.items()}
     return Proof(KIND, about, arrays)
 
 
-def tree_of(found: Asked, search: Search) -> dict[str, np.ndarray]:
-    """Node by node, 0 being the whole: `var` is the input that it is cut at, or behind those a unit that goes into a
-    curve, or behind those an input that is chosen (−1: it is a leaf); `at` the place, `child` the first of its two
-    parts. Multipliers `value` of the rows named by `code` and `unit`, those of node i from `start[i]` on."""
+def tree_of(found: Asked, tree: Sequence[Sequence[Any]]) -> dict[str, np.ndarray]:
+    """A tree as arrays, node by node, 0 being the whole.
+
+    `var` is the input that it is cut at, or behind those a unit that goes into a curve, or behind those an input that
+    is chosen (−1: it is a leaf); `at` the place, `child` the first of its two parts. Multipliers `value` of the rows
+    named by `code` and `unit`, those of node i from `start[i]` on.
+    """
     n, units = found.it.network.n_in, sum(step.width for step in found.it.network.curves)
     var, at, child, start = [], [], [], [0]
     parts: list[Any] = []
-    for entry in search.tree:
+    for entry in tree:
         cut = entry[0] == SPLIT
         kind, index, place, first = entry[1:5] if cut else (0, -1, 0.0, -1)
         var.append(index + (n if kind == UNIT else n + units if kind == CHOICE else 0) if cut else -1)
@@ -50,8 +54,7 @@ def tree_of(found: Asked, search: Search) -> dict[str, np.ndarray]:
     columns = zip(*parts, strict=True) if parts else ([], [], [])
     code, unit, value = (np.concatenate([np.zeros(0), *column]) for column in columns)
     return {
-        "row": search.row, "var": np.array(var, np.int32), "at": np.array(at, float),
-        "child": np.array(child, np.int64),
+        "var": np.array(var, np.int32), "at": np.array(at, float), "child": np.array(child, np.int64),
         "start": np.array(start, np.int64), "code": code.astype(np.int8), "unit": unit.astype(np.int32),
         "value": value.astype(np.float32),
     }  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array, hstack, vstack
+from scipy.sparse import coo_array, csr_array, eye_array, hstack, vstack
 
 from ..affine import ROUNDING
 from ._program import EXTRA, gamma
@@ -229,12 +229,11 @@ class Program(NamedTuple):
     def elastic(self, cost: float) -> Program:
         """The same where a point may go beyond rows at a cost, so that there is always one: multipliers that prove its
         least prove it of this program, too."""
-        one = csr_array(np.ones((len(self.b), 1)))
-        both = csr_array(np.concatenate([np.ones((len(self.f), 1)), -np.ones((len(self.f), 1))], 1))
-        below = hstack([self.below, -one, csr_array((len(self.b), 2))])
-        equal = hstack([self.equal, csr_array((len(self.f), 1)), both])
-        far = np.full(3, np.inf)
+        n, each = 1 + 2 * len(self.f), eye_array(len(self.f))  # each row of E up or down, those of A all together
+        below = hstack([self.below, csr_array(-np.ones((len(self.b), 1))), csr_array((len(self.b), n - 1))])
+        equal = hstack([self.equal, csr_array((len(self.f), 1)), each, -each])
         return Program(
-            np.append(self.c, np.full(3, cost)), below.tocsr(), self.b, equal.tocsr(), self.f,
-            np.append(self.low, np.zeros(3)), np.append(self.high, far), self.start, self.rows, self.sides,
+            np.append(self.c, np.full(n, cost)), below.tocsr(), self.b, equal.tocsr(), self.f,
+            np.append(self.low, np.zeros(n)), np.append(self.high, np.full(n, np.inf)), self.start, self.rows,
+            self.sides,
         )  # fmt: skip

@@ -15,6 +15,8 @@ DRAWN = 4096  # points at first
 KEPT = 24  # of the most promising points, from which the search goes on
 ROUNDS, EACH = 24, 8  # of it, and the points tried around each in a round
 GRID = 257  # points on a line, beside its kinks
+LINES, PLACES = 48, 17  # on which a network is run to see that rounding does not undo what is proven
+DIGITS, SHARE = 64, 1e-4  # units in the last place, and the share of all that is seen, that rounding may take
 ROUNDED = 2.0**-40  # of the sizes on the way, by which a value in float64 may be off
 
 
@@ -133,16 +135,37 @@ def pair_at(asked: Asked, goal: Goal, x: np.ndarray, feature: int, sign: float) 
     inputs = np.tile(asked.it.representable(x, asked.low, asked.high), (len(places), 1))
     inputs[:, feature] = places
     run, exact = outputs(asked, inputs)
-    down = [drop(sign * goal.value(y)) for y in (run, exact)]
+    with np.errstate(invalid="ignore", over="ignore"):  # of numbers that are too large, of which no margin is made
+        down = [drop(sign * goal.value(y)) for y in (run, exact)]
     a, b = max(down, key=lambda ends: margin(goal, run, exact, sign, *ends))
     both = [a, b]
     return Pair(inputs[both], run[both], exact[both], margin(goal, run, exact, sign, a, b))
+
+
+def undone(asked: Asked, goal: Goal, feature: int, sign: float) -> float:
+    """How far `sign · goal` falls somewhere along a feature as the network runs, beyond what its last digits may do."""
+    sampler = Sampler(asked)
+    low, high = asked.low[feature], asked.high[feature]
+    whole = feature in {choice.input for choice in asked.choices}
+    places = np.array([0.0, 1.0]) if whole else np.linspace(low, high, PLACES)
+    inputs = np.repeat(sampler.drawn(LINES), len(places), 0)
+    inputs[:, feature] = np.tile(places, LINES)
+    inputs = np.array([asked.it.representable(x, asked.low, asked.high) for x in inputs])
+    y = outputs(asked, inputs)[0]
+    if not np.isfinite(y).all():
+        return 0.0
+    value = sign * goal.value(y).reshape(LINES, -1)
+    falls = float((np.maximum.accumulate(value, 1) - value).max())
+    last = DIGITS * np.finfo(asked.it.dtype).eps * float(abs(y).max()) if asked.it.dtype.kind == "f" else 0.0
+    return falls if falls > last + SHARE * float(np.ptp(value)) else 0.0
 
 
 def margin(goal: Goal, run: np.ndarray, exact: np.ndarray, sign: float, a: int, b: int) -> float:
     """By how much both fall from place a to place b, what rounding may have done in float64 taken off."""
     falls = []
     for y, off in ((run, 0.0), (exact, ROUNDED)):
+        if not np.isfinite(y[[a, b]]).all():
+            return -np.inf  # too large to say
         value = sign * goal.value(y[[a, b]])
         falls.append(value[0] - value[1] - off * abs(y[[a, b]]).max())
     return float(min(falls))

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import CertifyError
 from ..geometry import Network
+from ..language import phrase
 from ..module import Layer
 from ._bounds import certified
 from ._certificate import Certificate
@@ -49,7 +50,8 @@ def property(
     if it.network.set_aside:
         raise CertifyError(f"The property is of what {it.network.set_aside} gives, which has no bound: leave it out.")
     cases = read_vnnlib(path, it.network.n_in, it.network.n_out)
-    return decide(claims_of(it, cases), f"No input is as {os.path.basename(path)} says", seconds, progress)
+    question = phrase("No input is as {file} says", file=os.path.basename(path))
+    return decide(claims_of(it, cases), question, seconds, progress)
 
 
 def claims_of(it: Certified, cases: list[Case]) -> list[Claim]:

@@ -16,7 +16,7 @@ from ._attack import attack
 from ._bounds import certified
 from ._certificate import Proof
 from ._claim import Claim, Clause
-from ._decide import SECONDS, checked, margin_at, proof_of
+from ._decide import SECONDS, TOO_LARGE, checked, is_number, margin_at, proof_of
 from ._program import Certified
 from ._search import SLACK, Search, ready
 from ._space import spaces_of
@@ -29,8 +29,8 @@ class OutputRange(Record):
     """What each output lies between over a box, and how near to that it comes.
 
     Shapes: low, high (outputs,), proven; lowest, highest (outputs,), reached in float64 at the inputs lowest_at and
-    highest_at (outputs, n). `exact` says for each output whether both ends are within the tolerance of what is reached.
-    `proof` is read by `recheck`.
+    highest_at (outputs, n). `names` are those of the outputs, where they are known. `exact` says for each output if
+    both ends are within the tolerance of what is reached. `proof` is read by `recheck`.
     """
 
     low: np.ndarray
@@ -45,6 +45,7 @@ class OutputRange(Record):
     seconds: float
     advice: str
     arithmetic: str
+    names: tuple[str, ...] = ()
     proof: Proof | None = unlisted(default=None)
 
 
@@ -68,15 +69,15 @@ def output_range(
         >>> from pellucid.layers import Activation, Dense, Sequential
         >>> net = Sequential([Dense(np.array([[1.0, -1.0]]), None), Activation("relu"), Dense(np.ones((2, 1)), None)])
         >>> found = output_range(net, [(-1, 2)])
-        >>> found.lowest.tolist(), found.highest.tolist(), found.highest_at.tolist(), found.exact.tolist()
-        ([0.0], [2.0], [[2.0]], [True])
+        >>> bool(abs(found.lowest[0]) < 2e-3), found.highest.tolist(), found.highest_at.tolist(), found.exact.tolist()
+        (True, [2.0], [[2.0]], [True])
     """
-    if not tolerance > 0:
-        raise SettingError(f"tolerance is a part of the range above 0, got {tolerance}.")
+    if not (is_number(tolerance) and tolerance > 0):
+        raise SettingError(f"tolerance is a part of the range above 0, got {tolerance!r}.")
     checked(seconds)
     ready()
     start = perf_counter()
-    end = start + (np.inf if seconds is None else seconds)
+    end = start + checked(seconds)
     it = certified(net, shape, arithmetic)
     space = spaces_of(box, it.network)
     if len(space.low) != 1:
@@ -117,11 +118,12 @@ def record(
         advice = (
             f"{what}: the ends of output {names} are proven, and looser than asked. Give more seconds=, or tolerance=."
         )
+    advice = advice if np.isfinite(bounds).all() else TOO_LARGE
     boxes = sum(s.boxes for s in searches)
     proof = proven(whole, searches) if tight.all() else None
     return OutputRange(
         bounds[:n], reached[:n], at[:n], -bounds[n:], -reached[n:], at[n:], exact, tolerance, boxes, seconds, advice,
-        it.arithmetic, proof,
+        it.arithmetic, proof=proof,
     )  # fmt: skip
 
 

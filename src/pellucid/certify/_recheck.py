@@ -14,17 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CertifyError
+from ..errors import CertifyError, PellucidError
 from ..geometry import Network, lowered
 from ..module import Layer
 from ..records import Record
-from ._certificate import Proof
+from ._certificate import Certificate, Proof
+from ._lipschitz import Lipschitz
+from ._lipschitz_check import check_lipschitz
 from ._monotone_check import check_monotone
+from ._range import OutputRange
 from ._recheck_bounds import Ball, Bounder, Marks
 
 BATCH = 64
 CUTS = 6  # how often a leaf that does not hold at once is cut again
 MENTIONED = 20
+SAID = 4e-7  # of what is said, by which a proof may be of a little less
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class Recheck(Record):
 def recheck(certificate: Any, net: Layer | Network, *, shape: tuple[int, ...] | None = None) -> Recheck:
     """Verify the proof of a certificate of this network again.
 
-    What holds then is what the proof says: over its box or ball no input meets one of its clauses.
+    What holds then is what the proof says: over its box or ball no input meets one of its clauses, an output rises with
+    a feature, or the derivative is nowhere steeper. It is refused, too, where the record says more than its proof.
 
     Raises: CertifyError where the certificate holds no proof, or one of another kind.
     Example:
@@ -56,8 +61,38 @@ def recheck(certificate: Any, net: Layer | Network, *, shape: tuple[int, ...] | 
         raise CertifyError("The certificate holds no proof: there is nothing to verify.")
     if proof.kind not in CHECKERS:
         raise CertifyError(f"There is no checker for a proof of kind {proof.kind!r}: known are {', '.join(CHECKERS)}.")
-    leaves, problems = CHECKERS[proof.kind](proof, net, shape)
+    try:
+        leaves, problems = CHECKERS[proof.kind](proof, net, shape)
+        problems = contradictions(certificate, proof) + problems
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        if isinstance(error, PellucidError):
+            raise
+        leaves, problems = 0, [f"The proof is damaged: {type(error).__name__}: {error}."]
     return Recheck(not problems, leaves, tuple(problems[:MENTIONED]), perf_counter() - start)
+
+
+def contradictions(record: Any, proof: Proof) -> list[str]:
+    """Where a record says something else than its proof."""
+    match record:
+        case Certificate():
+            low, high = record.bounds
+            if record.verdict != "proven" or not 0 <= low <= high:
+                return [f"It says {record.verdict}, of a margin from {low:g} to {high:g}, and holds a proof."]
+        case OutputRange():
+            n = len(record.low)
+            ends = np.concatenate([record.low, -record.high])
+            said = np.array([-float(proof.arrays[f"0.{k}.shift"][0]) for k in range(2 * n)])
+            rows = np.array([proof.arrays[f"0.{k}.rows"][0] for k in range(2 * n)])
+            if not np.array_equal(rows, np.concatenate([np.eye(n), -np.eye(n)])):
+                return ["Its proof is about other outputs."]
+            size = np.maximum.reduce([abs(e) for e in (record.low, record.high, record.lowest, record.highest)])
+            if (ends > said + SAID * np.tile(size, 2)).any():
+                return ["It says that the outputs lie closer together than its proof does."]
+        case Lipschitz():
+            high, share = float(proof.about["high"]), float(proof.about["share"])
+            if not record.low <= record.high <= high <= record.high * (1 + share) * (1 + SAID):
+                return [f"It says that the network is no steeper than {record.high:g}, and its proof {high:g}."]
+    return []
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +118,7 @@ def check_boxes(proof: Proof, net: Layer | Network, shape: Any) -> tuple[int, li
     """A proof by boxes: of every part and clause its tree."""
     network = lowered(net, tuple(proof.about["shape"]) if shape is None else shape, curves=True)
     bounder = Bounder(network, proof.about["format"])
-    leaves, problems = 0, []
+    leaves, problems = 0, [] if proof.about["clauses"] else ["It is about no part of the space."]
     for i, (norm, clauses) in enumerate(zip(proof.about["norms"], proof.about["clauses"], strict=True)):
         if not clauses:
             problems.append(f"Part {i} has no clause: nothing is proven of it.")
@@ -209,5 +244,6 @@ def side(parts: Parts, node: np.ndarray, var: np.ndarray, at: np.ndarray, upper:
 
 CHECKERS: dict[str, Callable[[Proof, Any, Any], tuple[int, list[str]]]] = {
     "boxes": check_boxes,
+    "lipschitz": check_lipschitz,
     "monotone": check_monotone,
 }

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from ..affine import Smooth
-from ..errors import CertifyError
+from ..errors import CertifyError, SettingError
 from ..geometry import Network
+from ..language import phrase
 from ..module import Layer
 from ..records import Record, unlisted
 from ._bounds import certified, enclose
 from ._certificate import Certificate
 from ._claim import Claim, Clause
-from ._decide import checked, decide
+from ._decide import checked, decide, is_number
 from ._program import Certified
 from ._space import Spaces, around
 from ._telling import telling
@@ -81,6 +82,8 @@ def robust(
     """
     start = perf_counter()
     checked(seconds)
+    if not is_number(radius):
+        raise SettingError(f"radius is one number for all rows, from 0 on; got {radius!r}.")
     it = certified(net, shape, arithmetic)
     rows = as_rows(it, x)
     spaces = around(rows, radius, norm, within)
@@ -90,7 +93,8 @@ def robust(
     with telling(progress, "rows") as told:
         for i, label in enumerate(answers.labels.tolist()):
             claim = Claim(it, spaces.part(slice(i, i + 1)), answers.clauses(label))
-            question = f"All inputs within {radius:g} of row {i} get the answer {label}"
+            question = phrase("All inputs within {radius:g} of row {row} get the answer {label}", radius=radius, row=i,
+                              label=label)  # fmt: skip
             found.append(decide([claim], question, seconds, progress=False, tops=[tops[i]]))
             if told:
                 told((i + 1) / len(rows), sum(c.boxes for c in found))
@@ -100,13 +104,18 @@ def robust(
 def as_rows(it: Certified, x: Any) -> np.ndarray:
     """Rows of numbers; one input alone is one row.
 
-    Raises: CertifyError where they are not as long as the network's input.
+    Raises: CertifyError where there are none, or they are not as long as the network's input, or not of numbers.
     """
-    x = np.asarray(x, float)
+    try:
+        x = np.asarray(x, float)
+    except (TypeError, ValueError) as error:
+        raise CertifyError(f"x is to be rows of numbers: {error}.") from None
     n = it.network.n_in
     one = x.size == n and x.shape in (it.network.shape, (n,))
     if not one and (x.ndim < 2 or prod(x.shape[1:]) != n):
         raise CertifyError(f"The network has {n} inputs, of shape {it.network.shape}; x is of shape {x.shape}.")
+    if not x.size:
+        raise CertifyError("There are no rows: x is empty.")
     return x.reshape(-1, n)
 
 

@@ -19,7 +19,7 @@ WORDS = ("question", "advice", "arithmetic")
 def save(certificate: Certificate, path: str | os.PathLike[str]) -> Path:
     """Write a certificate with its proof as one file.
 
-    Raises: StoreError where the disk refuses; a file already there stays.
+    Raises: StoreError where it is none or the disk refuses; a file already there stays.
     Example:
         >>> import tempfile
         >>> from pellucid.layers import Dense, Sequential
@@ -30,6 +30,8 @@ def save(certificate: Certificate, path: str | os.PathLike[str]) -> Path:
         ...     load(save(found, f"{folder}/near.certificate")).verdict
         'proven'
     """
+    if not isinstance(certificate, Certificate):
+        raise StoreError(f"{type(certificate).__name__} is no certificate: save one of those that it holds.")
     arrays: dict[str, Any] = {}
     about: dict[str, Any] = {"kind": KIND, "verdict": certificate.verdict, "bounds": list(certificate.bounds)}
     about |= {name: getattr(certificate, name) for name in (*WORDS, "boxes", "seconds")}
@@ -62,8 +64,8 @@ def certificate_of(arrays: dict[str, np.ndarray], about: Any) -> Certificate:
     low, high = (float(bound) for bound in about["bounds"])
     example = proof = None
     if "margin" in about:
-        parts = (arrays[f"example.{name}"] for name in ("input", "output", "output64"))
-        example = Counterexample(*parts, float(about["margin"]))
+        x, y, y64 = (arrays[f"example.{name}"] for name in ("input", "output", "output64"))
+        example = Counterexample(x, y, y64, float(about["margin"]))
     if "proof" in about:
         held = {name.removeprefix("proof."): a for name, a in arrays.items() if name.startswith("proof.")}
         proof = Proof(str(about["proof"]["kind"]), dict(about["proof"]["about"]), held)

@@ -1,7 +1,7 @@
 """Branch and bound: a space is cut in two until each part is proven, or a counterexample or the end of the time comes.
 
-With few inputs an input is cut, the one along which the lines change most; with many a unit, the one whose line is
-farthest off, and what is known of it counts with a multiplier.
+With few inputs an input of a box is cut, the one along which the lines change most; with many, or in a ball, a unit,
+the one whose line is farthest off, and what is known of it counts with a multiplier.
 Source: Wang and others 2018, ReluVal; Bunel and others 2020; Wang and others 2021, beta-CROWN.
 """
 
@@ -88,7 +88,7 @@ class Search:
     def __init__(self, claim: Claim, clause: Clause, end: float, tolerance: float | None = None):
         self.claim, self.clause, self.end, self.tolerance = claim, clause, end, tolerance
         self.program, self.threads = claim.it.program, cores()
-        self.inputs = claim.it.network.n_in <= FEW and claim.space.norm == np.inf
+        self.inputs = claim.it.network.n_in <= FEW and claim.space.whole
         self.tree, self.open = Tree(), [self.first()]
         self.boxes, self.done = 0, 0.0
         self.at = claim.space.centre[0]
@@ -181,6 +181,7 @@ class Search:
         """The inputs where the lines are worst may be lower than any so far, or refute the claim."""
         if not len(x):
             return
+        x = self.claim.space.inside(x[None])[0]
         margin = self.clause.margin(self.claim.it.network(x))
         i = int(margin.argmin())
         if margin[i] < self.lowest:

@@ -23,8 +23,15 @@ class Spaces(NamedTuple):
     radius: np.ndarray
     norm: float
 
+    @property
+    def whole(self) -> bool:
+        """Whether no ball takes anything from the boxes."""
+        away = np.maximum(self.high - self.centre, self.centre - self.low)
+        return self.norm == np.inf or bool((np.linalg.norm(away, self.norm, axis=1) <= self.radius).all())
+
     def part(self, which: Any) -> Spaces:
-        return Spaces(*(a[which] for a in self[:4]), self.norm)
+        low, high, centre, radius = (array[which] for array in self[:4])
+        return Spaces(low, high, centre, radius, self.norm)
 
     def inside(self, x: np.ndarray) -> np.ndarray:
         """Points, one of each space (spaces, n, inputs), moved into it: to the box, then towards the centre."""

@@ -53,12 +53,14 @@ def lifted(p: Program, rows, s: State, space: Space, own: Own, pinned, top, line
     units, a, c = walls(p, s, pinned)
     count, m = len(units), len(top)
     old, c = own.lift.copy(), c + np.dot(a, space.centre)
+    corner = np.maximum(space.high - space.centre, space.centre - space.low)
+    cut_off = space.norm == 2 and (corner**2).sum() > space.radius**2  # else the ball leaves the box as it is
     for r in range(m):
         if top[r] > 0:
             row = line[:, r].copy()
             shift = np.zeros(1)
             level = top[r] - (tops(line[:, r : r + 1], shift, shift, space)[0] - (row * space.centre).sum())
-            weights = along_each(row, a, c, space) if space.norm == 2 else at_once(row, level, a, c, space)
+            weights = along_each(row, a, c, space) if cut_off else at_once(row, level, a, c, space)
             for k in range(count):
                 more = weights[k] - weights[count + k]
                 own.lift[units[k], r] = np.float32(old[units[k], r] + more)
