@@ -6,8 +6,22 @@ import numpy as np
 from numba import njit
 
 from ..affine import ROUNDING
+from ._both_ways import ask_both_ways, behind_dense, largest_both_ways
 from ._climb import begin, climb, forward, highest_at, marks_of, own_lines
-from ._kernels import BLOCK, Own, Space, State, backward, fresh, interval, no_own, relax, seeds, tops, undecided
+from ._kernels import (
+    BLOCK,
+    Own,
+    Space,
+    State,
+    backward,
+    fresh,
+    interval,
+    no_own,
+    relax,
+    seeds,
+    tops,
+    undecided,
+)
 from ._lines import graph
 from ._program import BEND, SMOOTH, Program
 from ._walls import lifted
@@ -33,14 +47,17 @@ def tighten(p: Program, i, s: State, space: Space, method):
     """Bounds by linear relaxation of the units that go into the curve of step i and are undecided."""
     v = p.inputs[p.first[i]]
     start, wanted = p.start[v], undecided(p, i, s)
-    most = max(8, BLOCK // (2 * p.width.max()))
+    most, dense = max(8, BLOCK // (2 * p.width.max())), method == CROWN and behind_dense(p, v)
     for first in range(0, len(wanted), most):
         units = wanted[first : first + most]
-        source, d, c, loose = seeds(p, v, units)
-        if source != v:
-            for r in range(len(units)):
-                loose[r] = loose[len(units) + r] = s.rho[start + units[r]]
-        top = largest(p, source, d, c, loose, s, space, method)
+        if dense:
+            top = largest_both_ways(p, v, units, s, space)
+        else:
+            source, d, c, loose = seeds(p, v, units)
+            if source != v:
+                for r in range(len(units)):
+                    loose[r] = loose[len(units) + r] = s.rho[start + units[r]]
+            top = largest(p, source, d, c, loose, s, space, method)
         for r in range(len(units)):
             at = start + units[r]
             s.high[at] = min(s.high[at], top[r])
@@ -120,7 +137,8 @@ def bound_boxes(p: Program, spaces, given, rows, method):
     """
     count, units = len(spaces[0]), p.unit[-1]
     low, high, top = np.empty((count, units)), np.empty((count, units)), np.empty((count, rows.shape[1]))
-    s, none = fresh(p), np.empty(0)
+    s, none, every = fresh(p), np.empty(0), np.arange(len(rows))
+    both = method == CROWN and behind_dense(p, p.output) and ask_both_ways(rows)
     for b in range(count):
         space = Space(spaces[0][b], spaces[1][b], spaces[2][b], spaces[3][b], spaces[4])
         asked = (given[0][b], given[1][b]) if len(given[0]) else (none, none)
@@ -131,7 +149,9 @@ def bound_boxes(p: Program, spaces, given, rows, method):
             continue
         units_of(p, s, low[b], high[b])
         top[b] = of_intervals(p, s, rows)
-        if method != INTERVAL:
+        if both:
+            top[b] = np.minimum(top[b], largest_both_ways(p, p.output, every, s, space))
+        elif method != INTERVAL:
             c, loose = np.zeros(len(top[b])), np.zeros(len(top[b]))
             top[b] = np.minimum(top[b], largest(p, p.output, rows, c, loose, s, space, method))
     return low, high, top

@@ -169,7 +169,7 @@ class TreeCheck:
         state = self.bounder.state(parts.low, parts.high, parts.unit_low, parts.unit_high, self.ball)
         parts = Parts(parts.node, parts.cuts, parts.low, parts.high, *state.units())
         var = self.var[parts.node]
-        leaf, there = var == -1, ~state.empty
+        leaf, there = var == -1, ~(state.empty | self.outside(parts))
         self.leaves += int((leaf & (parts.cuts == 0)).sum())
         if (var < -1).any():
             raise Wrong(f"node {parts.node[var < -1][0]} is neither cut nor proven.")
@@ -187,6 +187,14 @@ class TreeCheck:
             again.append(self.cut(parts.of(here)))
         if again:
             self.open.append(Parts.together(again))
+
+    def outside(self, parts: Parts) -> np.ndarray:
+        """Whether parts have no point in the ball."""
+        if self.ball is None:
+            return np.zeros(len(parts.node), bool)
+        low, high = parts.low - self.ball.centre, parts.high - self.ball.centre
+        nearest = np.where(low > 0, low, np.where(high < 0, high, 0.0))
+        return np.linalg.norm(nearest, self.ball.norm, axis=1) > self.ball.radius * (1 + 1e-10)
 
     def margins(self, parts: Parts, state: Any, here: np.ndarray) -> np.ndarray:
         """What is proven of the margins of some leaves."""

@@ -142,6 +142,7 @@ class Search:
         began = perf_counter()
         low, high, top, line, x, gap, marks, lift = self.bounded(pool, nodes)
         margins = self.clause.shift - top
+        margins[self.claim.space.beside(nodes.low, nodes.high)] = np.inf
         row, here = margins.argmax(1), np.arange(len(nodes))
         bound = np.maximum(margins[here, row], nodes.bound)
         self.boxes += len(nodes)

@@ -33,6 +33,13 @@ class Spaces(NamedTuple):
         low, high, centre, radius = (array[which] for array in self[:4])
         return Spaces(low, high, centre, radius, self.norm)
 
+    def beside(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """Whether boxes (boxes, inputs) lie outside of the one ball, whatever rounding."""
+        if self.norm == np.inf:
+            return np.zeros(len(low), bool)
+        away = np.maximum(np.maximum(low - self.centre, self.centre - high), 0)
+        return np.linalg.norm(away, self.norm, axis=1) > self.radius * (1 + 1e-9) + 1e-300
+
     def inside(self, x: np.ndarray) -> np.ndarray:
         """Points, one of each space (spaces, n, inputs), moved into it: to the box, then towards the centre."""
         x = np.clip(x, self.low[:, None], self.high[:, None])
