@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, vectorize
+from numba import vectorize
+
+from .compiled import kernel
 
 KINDS = {
     name: i
@@ -27,7 +29,7 @@ GELU_TURN, GELU_TANH_TURN, SILU_TURN = math.sqrt(2), 1.418504008790828355548, 2.
 MISH_TURNS = -2.256376396360793120006, 1.490571179485428459294
 
 
-@njit(cache=True)
+@kernel
 def logistic(x):
     """`1 / (1 + exp(−x))`, without overflow."""
     if x >= 0:
@@ -36,13 +38,13 @@ def logistic(x):
     return e / (1 + e)
 
 
-@njit(cache=True)
+@kernel
 def plus(x):
     """`log(1 + exp(x))`, without overflow."""
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
-@njit(cache=True)
+@kernel
 def value(kind, a, b, x):
     """`b f(x; a)`."""
     if kind == TANH:
@@ -70,7 +72,7 @@ def value(kind, a, b, x):
     return b * y
 
 
-@njit(cache=True)
+@kernel
 def slope(kind, a, b, x):
     """`b f'(x; a)`; at a kink that of the side which is not straight."""
     if kind == TANH:
@@ -104,7 +106,7 @@ def slope(kind, a, b, x):
     return b * s
 
 
-@njit(cache=True)
+@kernel
 def turns(kind):
     """The places where the curve turns from convex to concave or back, or has a kink: how many, and up to two."""
     if kind in (SOFTPLUS, EXPONENTIAL):
@@ -122,7 +124,7 @@ def turns(kind):
     return 1, 0.0, 0.0
 
 
-@njit(cache=True)
+@kernel
 def bulge(kind, a, b, part):
     """Whether part 0, 1 or 2 of the curve, between its turns, is convex (1), concave (−1) or straight (0)."""
     sign = 1 if b >= 0 else -1

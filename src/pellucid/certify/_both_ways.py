@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ..affine import ROUNDING
+from ..compiled import kernel
 from ._kernels import MORE, Space, State, backward, matrix, no_own, sums, tops
 from ._program import BEND, DENSE, SMOOTH, Program
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def behind_dense(p: Program, v):
     """Whether a value is a dense step behind a curve behind a dense step."""
     if v == 0 or p.kind[v - 1] != DENSE:
@@ -22,7 +22,7 @@ def behind_dense(p: Program, v):
     return before >= 0 and p.kind[before] == DENSE
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def both_ways(p: Program, v, units, s: State):
     """The rows that ask for some units of a value of `behind_dense`, and behind them for their negatives, taken back
     to the input of the first dense step: that value, the rows, c and loose.
@@ -63,14 +63,14 @@ def both_ways(p: Program, v, units, s: State):
     return source, d, c, loose
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def largest_both_ways(p: Program, v, units, s: State, space: Space):
     """The largest of some units of a value of `behind_dense`, and behind them of their negatives, rounded up."""
     source, d, c, loose = both_ways(p, v, units, s)
     return tops(backward(p, source, d, c, loose, s, no_own()), c, loose, space)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def ask_both_ways(rows):
     """Whether the rows ask for every output, and behind them for their negatives."""
     n, m = rows.shape

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from ..affine import ROUNDING
+from ..compiled import kernel
 from ._both_ways import ask_both_ways, behind_dense, largest_both_ways
 from ._climb import begin, climb, forward, highest_at, marks_of, own_lines
 from ._kernels import (
@@ -31,7 +31,7 @@ ROUNDS = 16  # of better lines for each unit
 CROSSED = 1e-9  # of a curve's largest input, by which bounds must cross to show that there is no such input
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def largest(p: Program, v, d, c, loose, s: State, space: Space, method):
     """The largest `d · value + c` of each row, rounded up."""
     shift, off = c.copy(), loose.copy()
@@ -42,7 +42,7 @@ def largest(p: Program, v, d, c, loose, s: State, space: Space, method):
     return top
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def tighten(p: Program, i, s: State, space: Space, method):
     """Bounds by linear relaxation of the units that go into the curve of step i and are undecided."""
     v = p.inputs[p.first[i]]
@@ -64,7 +64,7 @@ def tighten(p: Program, i, s: State, space: Space, method):
             s.low[at] = max(s.low[at], -top[len(units) + r])
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def righted(low, high):
     """Put bounds that cross by a trifle, which proves nothing, the right way round; whether none cross by more."""
     for j in range(len(low)):
@@ -75,7 +75,7 @@ def righted(low, high):
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def enclose(p: Program, s: State, space: Space, given_low, given_high, method):
     """The bounds and lines of all units, in place: 0, or 1 where no input is as given, 2 where numbers get too large.
 
@@ -104,7 +104,7 @@ def enclose(p: Program, s: State, space: Space, given_low, given_high, method):
     return 0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def units_of(p: Program, s: State, low, high):
     """Write down the bounds of the units that go into curves."""
     for i in range(len(p.kind)):
@@ -114,7 +114,7 @@ def units_of(p: Program, s: State, low, high):
             high[p.unit[i] : p.unit[i + 1]] = s.high[p.start[v] : p.start[v + 1]]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def of_intervals(p: Program, s: State, rows):
     """The largest `rows · output` by the outputs' own bounds, rounded up; rows (outputs, rows)."""
     start, top = p.start[p.output], np.zeros(rows.shape[1])
@@ -128,7 +128,7 @@ def of_intervals(p: Program, s: State, rows):
     return top
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def bound_boxes(p: Program, spaces, given, rows, method):
     """For many boxes the bounds of the units that go into curves, and the largest `rows · output`, rounded up.
 
@@ -157,7 +157,7 @@ def bound_boxes(p: Program, spaces, given, rows, method):
     return low, high, top
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def bound_nodes(p: Program, spaces, given, rows, warm, lifts, pinned, rounds):
     """For many nodes of a search, as `bound_boxes`: the units' bounds, the largest `rows · output`, the rows of inputs
     behind these, and for the row with the least: the input where its line is largest, and by how much each unit's line
@@ -201,7 +201,7 @@ def bound_nodes(p: Program, spaces, given, rows, warm, lifts, pinned, rounds):
     return low, high, top, lines, x, gap, marks, lift
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def gaps(p: Program, s: State, own: Own, x, r):
     """By how much the lines of row r lie beside the network's own curves, at the network's own values at x, times what
     the row weighs the curves with: they sum to what the bound is off there."""

@@ -9,8 +9,8 @@ Source: Xu and others 2021, alpha-CROWN; Wang and others 2021, beta-CROWN, eq. 8
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..compiled import kernel
 from ._kernels import Own, Space, State, backward, matrix, tops, undecided
 from ._lines import best, graph, span
 from ._program import ADD, BEND, DENSE, JOIN, ROWS, Program
@@ -21,7 +21,7 @@ MARKS = 255
 LIFT = 0.3  # of a step of a multiplier, in parts of what rows weigh the units of its curve with
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def own_lines(p: Program, s: State, rows):
     """The state's lines, for each row, without multipliers."""
     n = p.unit[-1]
@@ -37,7 +37,7 @@ def own_lines(p: Program, s: State, rows):
     return own
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def place(p: Program, s: State, own: Own):
     """Slopes that were moved, put on the marks that a certificate can say, and the offsets of their lines."""
     for i in range(len(p.kind)):
@@ -58,19 +58,19 @@ def place(p: Program, s: State, own: Own):
                 own.down_offset[u, r] = -below
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def mark_of(slope, least, most):
     """A slope as one of 256 marks between the least and the largest."""
     share = (slope - least) / (most - least) if most > least else 0.0
     return np.uint8(round(MARKS * min(max(share, 0.0), 1.0)))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def of_mark(mark, least, most):
     return least + (most - least) * (mark / MARKS)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def begin(p: Program, s: State, own: Own, marks, lift):
     """Begin with slopes and multipliers that were good for a larger box; marks (2, units, rows), lift (units, rows)."""
     own.lift[:] = lift
@@ -87,7 +87,7 @@ def begin(p: Program, s: State, own: Own, marks, lift):
                     own.up[u, r] = of_mark(marks[0, u, r], least, most)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def marks_of(p: Program, s: State, own: Own, marks):
     """Write down the slopes of the units that are undecided; marks (2, units, rows)."""
     for i in range(len(p.kind)):
@@ -102,7 +102,7 @@ def marks_of(p: Program, s: State, own: Own, marks):
                 marks[1, u, r] = mark_of(own.down[u, r], least, most)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def affine_forward(p: Program, i, z):
     """An affine step of the values z (inputs, rows)."""
     shift = p.at[i, 1] if p.kind[i] == DENSE else p.at[i, 3]
@@ -115,7 +115,7 @@ def affine_forward(p: Program, i, z):
     return made
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(p: Program, v, x, own: Own, z):
     """What goes into every curve before value v, into z (units, rows), where the inputs are x (inputs, rows): by the
     rows' lines, or where there are none by the network itself, which is given back."""
@@ -153,7 +153,7 @@ def forward(p: Program, v, x, own: Own, z):
     return values[v]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def highest_at(a, space: Space):
     """The inputs of a space where the rows a (inputs, rows) are largest, about."""
     x = np.empty_like(a)
@@ -174,13 +174,13 @@ def highest_at(a, space: Space):
     return x
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def copied(to: Own, of: Own, r):
     """The lines and multipliers of one row, kept."""
     to.up[:, r], to.down[:, r], to.lift[:, r] = of.up[:, r], of.down[:, r], of.lift[:, r]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def climb(p: Program, v, d, c, loose, s: State, space: Space, own: Own, pinned, rounds):
     """The lowest bounds of `d · value + c` that were found, and the rows a behind them; `own` becomes the lines that
     give them. Units that are `pinned` have multipliers."""
@@ -209,7 +209,7 @@ def climb(p: Program, v, d, c, loose, s: State, space: Space, own: Own, pinned, 
     return top, line
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def step(p: Program, s: State, own: Own, z, pinned, mean, square, k, rate):
     """One step of Adam on slopes and multipliers, which have their units for scale."""
     rows = z.shape[1]
@@ -246,7 +246,7 @@ def step(p: Program, s: State, own: Own, z, pinned, mean, square, k, rate):
                     own.lift[u, r] = 0.0 if lift * new < 0 else np.float32(new)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def moved(mean, square, u, r, slope, first, second):
     mean[u, r] = KEPT * mean[u, r] + (1 - KEPT) * slope
     square[u, r] = KEPT_SQUARE * square[u, r] + (1 - KEPT_SQUARE) * slope * slope

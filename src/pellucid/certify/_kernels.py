@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..affine import ROUNDING
+from ..compiled import kernel
 from ..geometry._closest_kernels import inner
 from ._lines import line, reach, relu_line, span, straight
 from ._program import ADD, BEND, DENSE, JOIN, ROWS, Program
@@ -62,7 +62,7 @@ class Own(NamedTuple):
     lift: np.ndarray
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def fresh(p: Program):
     n = p.start[-1]
     return State(
@@ -71,13 +71,13 @@ def fresh(p: Program):
     )  # fmt: skip
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def no_own():
     n = np.empty((0, 0))
     return Own(n, n, n, n, n, n, n, n)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def matrix(p: Program, i):
     """The weights of a dense step, (out, in)."""
     n_out, n_in = p.width[i + 1], p.width[p.inputs[p.first[i]]]
@@ -85,7 +85,7 @@ def matrix(p: Program, i):
     return p.floats[start : start + n_out * n_in].reshape((n_out, n_in))
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@kernel(fastmath={"reassoc", "contract"})
 def sums(w, middle, half, most):
     """`Σ w x`, `Σ |w| r` and `Σ |w| m` of one unit."""
     a, b, c = 0.0, 0.0, 0.0
@@ -96,7 +96,7 @@ def sums(w, middle, half, most):
     return a, b, c
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def interval(p: Program, i, s: State):
     """The bounds of the output of step i from those of its inputs; whether its numbers are not too large."""
     n, first = p.width[i + 1], p.inputs[p.first[i]]
@@ -139,7 +139,7 @@ def interval(p: Program, i, s: State):
     return fits
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def affine_range(p: Program, i, lows, highs, low, high, size):
     """An affine step's bounds but for rounding, and the magnitudes that it sums, `|W| m + size`."""
     width = len(lows)
@@ -165,7 +165,7 @@ def affine_range(p: Program, i, lows, highs, low, high, size):
         low[j], high[j], size[j] = a - b, a + b, c + floats[sizes + j]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def relax(p: Program, i, s: State):
     """The lines of a curve, and what products of rows with lines of any of its slopes may be off by."""
     n = p.width[i + 1]
@@ -194,7 +194,7 @@ def relax(p: Program, i, s: State):
         rho[j] += 2 * ROUNDING * (n + 10) * size
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def through(p: Program, i, j, low, high):
     """The one line of a curve that is straight between low and high: its slope, offset and a point."""
     middle = low + (high - low) / 2
@@ -208,7 +208,7 @@ def through(p: Program, i, j, low, high):
     return slope, 0.0, middle
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def packed(d):
     """The rows of d that are not 0 everywhere."""
     n, found = 0, np.empty(len(d), np.int64)
@@ -221,7 +221,7 @@ def packed(d):
     return found[:n]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def affine_back(p: Program, i, d, c):
     """`Wᵀ d`, and what the shift adds to c in place."""
     shift = p.at[i, 1] if p.kind[i] == DENSE else p.at[i, 3]
@@ -252,7 +252,7 @@ def affine_back(p: Program, i, d, c):
     return made
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def weighed(p: Program, i, d, c, s: State):
     """A curve's lines taken for the curve: the one above where d is positive, else that below."""
     out, made = p.start[i + 1], np.empty_like(d)
@@ -271,7 +271,7 @@ def weighed(p: Program, i, d, c, s: State):
     return made
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def weighed_own(p: Program, i, d, c, loose, s: State, own: Own):
     """The rows' own lines taken for the curve, and what is known of its input added with its multipliers."""
     first, made = p.unit[i], np.empty_like(d)
@@ -290,7 +290,7 @@ def weighed_own(p: Program, i, d, c, loose, s: State, own: Own):
     return made
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def loosened(d, rho, loose):
     """What rounding at a step may add: `|d| · ρ`."""
     for j in range(len(d)):
@@ -299,7 +299,7 @@ def loosened(d, rho, loose):
                 loose[r] += abs(d[j, r]) * rho[j]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def backward(p: Program, v, d, c, loose, s: State, own: Own):
     """The rows a with `d · value ≤ a · input + c + loose`; d (units of value v, rows), c and loose grow in place.
 
@@ -340,7 +340,7 @@ def backward(p: Program, v, d, c, loose, s: State, own: Own):
     return blames[0] if there[0] else np.zeros((p.width[0], len(c)))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def seeds(p: Program, v, units):
     """The rows that ask for some units of a value, and behind them for their negatives: the value that they weigh,
     the rows, c and loose. Behind an affine step they are rows of its matrix."""
@@ -361,7 +361,7 @@ def seeds(p: Program, v, units):
     return p.inputs[p.first[i]], d, c, loose
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def filled(a, low, high, radius):
     """`max a · δ` for `Σ |δ| ≤ radius` and `low ≤ δ ≤ high`: the steepest first, until the radius is used up; where 0
     is not between low and high, no less than that."""
@@ -376,7 +376,7 @@ def filled(a, low, high, radius):
     return top
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def tops(a, c, loose, space: Space):
     """`max a · x + c` over the space, for each row, rounded up; a (inputs, rows)."""
     n, rows = a.shape
@@ -405,7 +405,7 @@ def tops(a, c, loose, space: Space):
     return top
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def undecided(p: Program, i, s: State):
     """The units that go into the curve of step i and are not on one straight piece."""
     n, found, count = p.width[i + 1], np.empty(p.width[i + 1], np.int64), 0

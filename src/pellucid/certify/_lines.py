@@ -7,9 +7,9 @@ turn, or where the slope of a concave part is s; there, `g(x) ≤ g(x0) + g'(x0)
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from .. import smooth
+from ..compiled import kernel
 from ..smooth import ROUNDED, bulge, slope, turns, value
 from ._program import BEND, Program
 
@@ -20,7 +20,7 @@ NEAR = 1e-6  # of the width, from the middle, where a line touches well enough
 MONOTONE = smooth.TANH, smooth.SIGMOID, smooth.SOFTPLUS, smooth.EXPONENTIAL, smooth.ELU, smooth.SOFTSIGN
 
 
-@njit(cache=True)
+@kernel
 def best(p: Program, i, j, low, high, s, sign):
     """`max sign (f(x) − s x)` over low … high, rounded up, and an x where it is; f is the curve of unit j of step i."""
     if p.kind[i] == BEND:
@@ -29,7 +29,7 @@ def best(p: Program, i, j, low, high, s, sign):
     return best_smooth(p.at[i, 0], a, b, low, high, s, sign)
 
 
-@njit(cache=True)
+@kernel
 def best_bend(p: Program, i, j, low, high, s, sign):
     kinks, n, slopes, offsets = p.at[i, 0], p.at[i, 1], p.at[i, 2], p.at[i, 3]
     width = p.width[p.inputs[p.first[i]]]
@@ -47,7 +47,7 @@ def best_bend(p: Program, i, j, low, high, s, sign):
     return found, where
 
 
-@njit(cache=True)
+@kernel
 def best_smooth(kind, a, b, low, high, s, sign):
     n, first, second = turns(kind)
     amount = abs(b) * (1 + abs(a))
@@ -69,14 +69,14 @@ def best_smooth(kind, a, b, low, high, s, sign):
     return found, where
 
 
-@njit(cache=True)
+@kernel
 def risen(kind, a, b, x, s, sign, amount):
     """`sign (f(x) − s x)`, rounded up."""
     y = value(kind, a, b, x)
     return sign * (y - s * x) + ROUNDED * (abs(y) + amount * abs(x)) + TINY * abs(s * x)
 
 
-@njit(cache=True)
+@kernel
 def level(kind, a, b, low, high, s, sign):
     """A point where a concave `sign (f(x) − s x)` is about level, and by how much it may be more elsewhere."""
     left, right = sign * (slope(kind, a, b, low) - s), sign * (slope(kind, a, b, high) - s)
@@ -103,7 +103,7 @@ def level(kind, a, b, low, high, s, sign):
     return x, rest
 
 
-@njit(cache=True)
+@kernel
 def line(p: Program, i, j, low, high, sign):
     """The line above (sign 1) or below (−1) a curve leaving least at the middle: slope, offset, where it touches."""
     if p.kind[i] == BEND and p.at[i, 4]:
@@ -124,7 +124,7 @@ def line(p: Program, i, j, low, high, sign):
     return hull_line(p, i, j, low, high, sign)
 
 
-@njit(cache=True)
+@kernel
 def whole_line(kind, a, b, low, high, sign, bent):
     """The line of a curve that is only convex or concave: the chord, or the tangent at the middle."""
     amount = abs(b) * (1 + abs(a))
@@ -138,7 +138,7 @@ def whole_line(kind, a, b, low, high, sign, bent):
     return s, sign * offset, low
 
 
-@njit(cache=True)
+@kernel
 def hull_line(p: Program, i, j, low, high, sign):
     """The line that supports the concave hull of `sign f` at the middle, about: from the chord on, between where f is
     farthest from the line and the end beyond the middle."""
@@ -158,7 +158,7 @@ def hull_line(p: Program, i, j, low, high, sign):
     return s, sign * offset, x
 
 
-@njit(cache=True)
+@kernel
 def relu_line(low, high, sign):
     if high <= 0:
         return 0.0, 0.0, high
@@ -170,7 +170,7 @@ def relu_line(low, high, sign):
     return s, max(-s * low, high - s * high) + TINY * high, low
 
 
-@njit(cache=True)
+@kernel
 def reach(p: Program, i, j, low, high):
     """The least and the largest value of a curve, rounded outward."""
     if p.kind[i] == BEND and p.at[i, 4]:
@@ -183,7 +183,7 @@ def reach(p: Program, i, j, low, high):
     return -best(p, i, j, low, high, 0.0, -1)[0], best(p, i, j, low, high, 0.0, 1)[0]
 
 
-@njit(cache=True)
+@kernel
 def graph(p: Program, i, j, x):
     """The value of a curve."""
     if p.kind[i] != BEND:
@@ -195,7 +195,7 @@ def graph(p: Program, i, j, x):
     return p.floats[p.at[i, 2] + k * width + j] * x + p.floats[p.at[i, 3] + k * width + j]
 
 
-@njit(cache=True)
+@kernel
 def span(p: Program, i, j, low, high):
     """The least and the largest slope of a curve between low and high, about."""
     least, most = np.inf, -np.inf
@@ -216,7 +216,7 @@ def span(p: Program, i, j, low, high):
     return least, most
 
 
-@njit(cache=True)
+@kernel
 def straight(p: Program, i, low, high):
     """Whether a curve has one slope between low and high."""
     if p.kind[i] == BEND:

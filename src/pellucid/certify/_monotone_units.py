@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..affine import ROUNDING, Bend, Smooth
+from ..compiled import kernel
 from ._lines import line, reach
 from ._monotone_sheet import WHOLE
 from ._monotone_slopes import slope_between
@@ -78,7 +78,7 @@ def lines_of(program: Program, step: int, low: np.ndarray, high: np.ndarray) -> 
     return Lines(*drawn(program, step, low, high))
 
 
-@njit(cache=True)
+@kernel
 def drawn(program, step, low, high):
     found = np.empty((6, len(low)))
     for j in range(len(low)):

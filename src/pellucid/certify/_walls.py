@@ -8,8 +8,8 @@ step by step along each half-space in the norm 2. They count in the row's own wa
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ..compiled import kernel
 from ..geometry._closest_kernels import dual_simplex, inner
 from ._climb import place
 from ._kernels import Own, Space, State, backward, no_own, seeds, tops
@@ -20,7 +20,7 @@ ALONE = 1e-6  # the weight of a row where the half-spaces alone leave nothing
 SWEEPS, TURNS = 4, 6  # over all half-spaces, and steps along one
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def walls(p: Program, s: State, pinned):
     """Half-spaces `a · x + c ≥ 0`, a (rows, n): first of `z ≥ low` for each pinned unit, then of `z ≤ high`."""
     count, k = int(pinned.sum()), 0
@@ -45,7 +45,7 @@ def walls(p: Program, s: State, pinned):
     return units, a, c
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def lifted(p: Program, rows, s: State, space: Space, own: Own, pinned, top, line):
     """Bounds with multipliers added where they are lower, in place of `top` and `line`."""
     if not pinned.any() or 2 * int(pinned.sum()) > MOST:
@@ -75,7 +75,7 @@ def lifted(p: Program, rows, s: State, space: Space, own: Own, pinned, top, line
             own.lift[:, r] = old[:, r]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def at_once(row, level, a, c, space: Space):
     """The multipliers by which `row · δ + level` with all half-spaces is least at its largest, in a box or norm 1."""
     m, n = len(a), len(row)
@@ -102,7 +102,7 @@ def at_once(row, level, a, c, space: Space):
     return weights[1 : m + 1] / first if first > 0 else np.zeros(m)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def along_each(row, a, c, space: Space):
     """The same in the norm 2: one multiplier after the other is moved to where the largest value is least."""
     m, low, high = len(a), space.low - space.centre, space.high - space.centre

@@ -12,12 +12,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from ..compiled import kernel
 
 TIGHT = 1e-4  # relative: how near the least error is found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def tangent(x, y, hull, start, count, px, py, sign):
     """Where a line from the point (px, py) on the right touches a hull: its place, and the slope there.
 
@@ -32,7 +33,7 @@ def tangent(x, y, hull, start, count, px, py, sign):
     return start, best
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def push(x, y, hull, start, count, i, sign):
     """A hull with one more point on its right: the upper hull of lower ends (sign 1), the lower one of upper ends."""
     while count - start >= 2:
@@ -44,7 +45,7 @@ def push(x, y, hull, start, count, i, sign):
     return count + 1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def follow(x, low, high, most, lines):
     """The fewest links through all slots, `most + 1` where there are more; `lines` are filled with (x, y, slope)."""
     n = len(x)

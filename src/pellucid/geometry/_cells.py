@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from ..compiled import kernel
 from ._kernels import grown
 
 ONE = np.uint64(1)
@@ -30,7 +31,7 @@ def ones_in(_typing: Any, _word: Any) -> Any:
     return types.int64(types.uint64), build
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def widened(a, words):
     """The rows with so many words."""
     if words <= a.shape[1]:
@@ -40,7 +41,7 @@ def widened(a, words):
     return b
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def signs(rows, kinks, n, size, tolerance, pos, neg, told):
     """Fill in the signs of all lines at all vertices; `told` counts decisions and those within the tolerance."""
     for v in range(rows.shape[0]):
@@ -51,7 +52,7 @@ def signs(rows, kinks, n, size, tolerance, pos, neg, told):
                 set_sign(value, tolerance * size[line], line, pos[v], neg[v], told)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def set_sign(value, within, line, pos, neg, told):
     """One sign: 0 where the value is not further from 0 than `within`."""
     w, bit = line >> 6, ONE << np.uint64(line & 63)
@@ -64,7 +65,7 @@ def set_sign(value, within, line, pos, neg, told):
         told[1] += 1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def sides(pool, starts, sizes, pos, neg):
     """Of every cell: the lines that one of its vertices is above, and those that one is below."""
     cells, words = starts.shape[0], pos.shape[1]
@@ -78,7 +79,7 @@ def sides(pool, starts, sizes, pos, neg):
     return above, below
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def is_edge(p, q, tight, cell, dimension, common):
     """Whether two vertices of a cell are the ends of one of its edges.
 
@@ -108,7 +109,7 @@ def is_edge(p, q, tight, cell, dimension, common):
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def place_of(keys, stamps, key, stamp):
     """Where in an open table this key is, or would be put."""
     mask = keys.shape[0] - 1
@@ -118,7 +119,7 @@ def place_of(keys, stamps, key, stamp):
     return i
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def rehashed(keys, stamps, ids, stamp):
     """The table with twice the room, with the entries of this stamp."""
     new_keys = np.empty(2 * keys.shape[0], np.int64)
@@ -131,7 +132,7 @@ def rehashed(keys, stamps, ids, stamp):
     return new_keys, new_stamps, new_ids
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def between(p, q, to, line, n, kinks, size, tolerance, x, rows, tight, pos, neg, told):
     """Make the vertex `to` where a line crosses the edge from p to q; signs that both ends share it has too."""
     unit, kink = line % n, kinks[line // n]
@@ -157,7 +158,7 @@ def between(p, q, to, line, n, kinks, size, tolerance, x, rows, tight, pos, neg,
                 set_sign(value, tolerance * size[other], other, pos[to], neg[to], told)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def grouped(cell, pos, neg, w, bit, group):
     """A cell's vertices above a line, on it and below it, and how many each."""
     if len(cell) > group.shape[1]:
@@ -176,7 +177,7 @@ def grouped(cell, pos, neg, w, bit, group):
     return group, above, on, below
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def marked(tight, mark, vertices, pos, neg, w, bit):
     """`tight` with the hyperplane number `mark`: the vertices that are neither above nor below the line lie on it."""
     wide: Any = widened(tight, (mark >> 6) + 1)
@@ -186,7 +187,7 @@ def marked(tight, mark, vertices, pos, neg, w, bit):
     return wide
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def crossed(cell, group, above, below, dimension, line, mark, lines, corners, vertices, table, entries, fresh, told):
     """Make the vertices where a line crosses a cell's edges, or find those that a neighbour has made; their numbers."""
     x, rows, tight, pos, neg = corners
@@ -219,7 +220,7 @@ def crossed(cell, group, above, below, dimension, line, mark, lines, corners, ve
     return (x, rows, tight, pos, neg), vertices, (keys, stamps, ids), entries, fresh, new
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def put(to, own, on, fresh, pool, used, starts, sizes, above, below, pos, neg):
     """Write a half of a cell into the pool as cell `to`: its own vertices, those on the line and the new ones."""
     total = len(own) + len(on) + len(fresh)
@@ -237,7 +238,7 @@ def put(to, own, on, fresh, pool, used, starts, sizes, above, below, pos, neg):
     return pool, used + total
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def packed(pool, starts, sizes, cells):
     """The pool without what no cell uses any more; `starts` is written anew."""
     new = np.empty(2 * sizes[:cells].sum() + 64, np.int64)
@@ -250,7 +251,7 @@ def packed(pool, starts, sizes, cells):
     return new, used
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cut(
     dimension, x, rows, tight, pos, neg, pool, starts, sizes, above, below, kinks, n, size, tolerance, line, bits,
     most, told,

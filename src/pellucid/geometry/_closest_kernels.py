@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..compiled import kernel
 
 ROUNDS, TURNS = 8, 5  # how often a multiplier is improved; every one of them gives a bound
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def half_spaces(a, c, norm, low, high):
     """The distance from 0 to `a · δ + c ≥ 0` within the box, and the nearest δ, for each row; inf where there is none.
 
@@ -73,7 +74,7 @@ def half_spaces(a, c, norm, low, high):
     return distance, delta
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def inner(a, h, mu, k, low, high, radius, norm):
     """`max (a + μ h) · δ + μ k` in the ball and the box, or a little more; its slope in μ, `h · δ + k`."""
     n = len(a)
@@ -137,7 +138,7 @@ def inner(a, h, mu, k, low, high, radius, norm):
     return value, slope
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def guess(a, h, k, radius):
     """The best μ for a round ball without a box."""
     size, rising, length = 0.0, 0.0, 0.0
@@ -152,7 +153,7 @@ def guess(a, h, k, radius):
     return max(depth * across / rim - rising, 0.1 * np.sqrt(length)) / size
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def reach(a, h, k, low, high, radius, norm):
     """An upper bound of `max a · δ` over the ball, the box and the half-space `h · δ + k ≥ 0` of each subset.
 
@@ -187,7 +188,7 @@ def reach(a, h, k, low, high, radius, norm):
     return found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def dual_simplex(a, c, low, high, stop):
     """Weights λ of the rows that show how large `min_j a_j · δ + c_j` gets in a bounded box, and the δ where it does.
 

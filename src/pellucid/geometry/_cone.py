@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..compiled import kernel
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@kernel(fastmath={"reassoc", "contract"})
 def append(lower, p, gram, index, j):
     """The Cholesky factor with one more row, for column j; False where that column depends on those before."""
     for a in range(p):
@@ -24,7 +25,7 @@ def append(lower, p, gram, index, j):
     return True
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@kernel(fastmath={"reassoc", "contract"})
 def solve(lower, p, right, index, out):
     """`L Lᵀ out = right` at the p columns of `index`."""
     for a in range(p):
@@ -38,7 +39,7 @@ def solve(lower, p, right, index, out):
             out[b] -= lower[a, b] * out[a]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def downhill(slope, right, gram, index, weights, p):
     """`Cᵀ(b − C λ)`: how much each column would help."""
     for i in range(len(slope)):
@@ -49,7 +50,7 @@ def downhill(slope, right, gram, index, weights, p):
             slope[i] -= weight * row[i]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def without(lower, p, gram, index, weights, gone):
     """Leave out the columns that are marked, and factor the others anew."""
     q = 0
@@ -62,7 +63,7 @@ def without(lower, p, gram, index, weights, gone):
     return q
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def nearest(gram, right, allowed, start, size):
     """`min ‖C λ − b‖²`, λ ≥ 0, for `gram = CᵀC` and `right = Cᵀb`; λ is 0 where not allowed.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..compiled import kernel
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def root(parent, i):
     """The number that stands for i and all that are the same."""
     while parent[i] != i:
@@ -15,7 +16,7 @@ def root(parent, i):
     return i
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def unite(parent, a, b):
     """Each a[i] and b[i] are the same from now on; the one that stands for a stands for both."""
     for i in range(a.shape[0]):
@@ -24,14 +25,14 @@ def unite(parent, a, b):
             parent[y] = x
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def roots(parent):
     """Make every number point to the one that stands for it."""
     for i in range(parent.shape[0]):
         parent[i] = root(parent, i)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def polygons(members, group, ptr, fv, fe, vertex, edge, gone, dropped, sizes, out_v, out_e, ends):
     """The polygons of faces that are joined: those of `members` with the same `group`, which come side by side.
 

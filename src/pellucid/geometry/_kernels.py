@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from ..compiled import kernel
 
 NEW = 1 << 30  # ids from here on are numbered within a block of faces; they are renumbered when blocks are joined
 UNIT = 2.0**-53
@@ -20,7 +21,7 @@ ONE = np.uint64(1)
 NONE = np.uint64(0)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def grown(a: Any, n: int) -> Any:
     """The array with room for n entries."""
     if n <= a.shape[0]:
@@ -30,7 +31,7 @@ def grown(a: Any, n: int) -> Any:
     return b
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def low(x):
     """The place of the lowest bit of a word that is not 0."""
     n = 0
@@ -54,7 +55,7 @@ def low(x):
     return n
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def signs(z, n, kinks, scale, steep, still, error, away, pos, neg, first, last):
     """Fill in the bits of vertices `first … last`; give back the (vertex, line) pairs that the bound leaves open."""
     asked = np.empty((16, 2), np.int64)
@@ -92,7 +93,7 @@ def signs(z, n, kinks, scale, steep, still, error, away, pos, neg, first, last):
     return asked[:count]
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def put(words, v, line, bits):
     """Write 64 bits from place `line` on into a row of words that is 0 there."""
     w, shift = line >> 6, np.uint64(line & 63)
@@ -101,7 +102,7 @@ def put(words, v, line, bits):
         words[v, w + 1] |= bits >> (np.uint64(64) - shift)
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def decided(known, a, b, k, m):
     """What exact arithmetic has said of the order of lines k and m along the segment from a to b; 2: nothing yet."""
     for i in range(known.shape[0]):
@@ -113,7 +114,7 @@ def decided(known, a, b, k, m):
     return 2
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def place(k, t, e, order, ts, es, same, count, a, b, known, asked, asks):
     """Put line k, which crosses the segment from a to b at t ± e, in its place among those before it.
 
@@ -156,7 +157,7 @@ def place(k, t, e, order, ts, es, same, count, a, b, known, asked, asks):
     return asked, asks
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def parameter(za, zb, kink, ea, eb):
     """Where a function that is za ± ea at one end and zb ± eb at the other meets the kink, and the error of that.
 
@@ -172,7 +173,7 @@ def parameter(za, zb, kink, ea, eb):
     return a / d, (b * ea + a * eb) / d / (d - ea - eb) * 1.0001 + 8 * UNIT
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cut_edges(first, last, ends, pos, neg, z, n, kinks, scale, steep, still, error, xy, aside, known):
     """Where the lines cross the edges `first … last`, in order.
 
@@ -248,7 +249,7 @@ def cut_edges(first, last, ends, pos, neg, z, n, kinks, scale, steep, still, err
     )  # fmt: skip
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def value(z, old, nu, nv, nt, v, j):
     """A unit at a vertex: one that was there, or one on an edge."""
     if v < old:
@@ -257,7 +258,7 @@ def value(z, old, nu, nv, nt, v, j):
     return z[nu[i], j] + nt[i] * (z[nv[i], j] - z[nu[i], j])
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def triangle(first, last, fv, xy):
     """Three vertices of a face that lie far apart: the length of the first side, the height, and the height's foot."""
     a = b = c = fv[first]
@@ -276,7 +277,7 @@ def triangle(first, last, fv, xy):
     return a, b, c, side, max(height, 1e-300), along
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cut_faces(
     first,
     last,
@@ -614,7 +615,7 @@ def cut_faces(
     )
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def rows(first, last, z, nu, nv, nt, wa, wb, wt, line, on, n, kinks, error, out):
     """The values at new vertices `first … last`, those on edges first, into the rows of `out`, and their errors.
 

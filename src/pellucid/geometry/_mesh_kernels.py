@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ..compiled import kernel
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def sides(ptr, fv, fe, ends, out):
     """The face to the left and to the right of every edge."""
     for f in range(ptr.shape[0] - 1):
@@ -15,7 +16,7 @@ def sides(ptr, fv, fe, ends, out):
             out[e, 0 if ends[e, 0] == fv[i] else 1] = f
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def areas(ptr, fv, xy, out):
     """The area of every face, counterclockwise ones positive."""
     for f in range(ptr.shape[0] - 1):
@@ -27,7 +28,7 @@ def areas(ptr, fv, xy, out):
         out[f] = total / 2
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def buckets(ptr, fv, xy, low, size, n):
     """For each of n × n equal cells the faces that may reach into it: where they begin, and their numbers."""
     count = np.zeros(n * n + 1, np.int64)
@@ -56,7 +57,7 @@ def buckets(ptr, fv, xy, low, size, n):
     return first, found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def locate(points, first, found, ptr, fv, xy, low, size, n, answer):
     """The face in which each point lies deepest, of those in its cell."""
     for p in range(points.shape[0]):

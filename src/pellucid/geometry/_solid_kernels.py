@@ -10,15 +10,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from ..compiled import kernel
 from . import _kernels
 
 UNIT = _kernels.UNIT
 grown: Any = _kernels.grown
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def signs(z, lines, n, kinks, scale, steep, error):
     """On which side of every line every vertex lies, −1, 0 or 1; and the (vertex, line) pairs that are left open.
 
@@ -44,7 +44,7 @@ def signs(z, lines, n, kinks, scale, steep, error):
     return out, asked[:count]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def crossed(sign, out):
     """Which lines have vertices strictly on both sides."""
     above, below = np.zeros(sign.shape[1], np.bool_), np.zeros(sign.shape[1], np.bool_)
@@ -56,7 +56,7 @@ def crossed(sign, out):
         out[k] = above[k] and below[k]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def refined(w, first, second, third):
     """Move w onto three planes by Newton's step; gives back how far off it may still be, infinite if they are parallel.
 
@@ -85,18 +85,18 @@ def refined(w, first, second, third):
     return error + 8 * UNIT * largest
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def across(p, q):
     """The direction along two planes."""
     return p[1] * q[2] - p[2] * q[1], p[2] * q[0] - p[0] * q[2], p[0] * q[1] - p[1] * q[0]
 
 
-@njit(nogil=True, cache=True, inline="always")
+@kernel(inline="always")
 def height(w, p):
     return p[0] * w[0] + p[1] * w[1] + p[2] * w[2] + p[3]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def on_box(w, p):
     """Put w on a plane of the box to the last digit."""
     if p[4] == 0:
@@ -105,7 +105,7 @@ def on_box(w, p):
                 w[i] = -p[3]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cut_edges(line, ends, m, label, planes, home, sign, nv, z, xyz, error, lines, n, kinks, scale, steep, maps):
     """Cut the edges that cross a line, each at a new vertex between its ends.
 
@@ -171,7 +171,7 @@ def cut_edges(line, ends, m, label, planes, home, sign, nv, z, xyz, error, lines
     return child, between, asked[:asks], ends, label, planes, home, z, xyz, error, sign
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cut_faces(
     line, drawn, child, ends, m, label, planes, home, side, start, size, pool, used, nf, of, fplane, fhome, lines, n,
     kinks, scale, maps,
@@ -248,7 +248,7 @@ def cut_faces(
     return state, chord, below, bad, ends, m, label, planes, home, start, size, pool, used, faces, of, fplane, fhome
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cut_cells(
     line,
     drawn,
@@ -332,7 +332,7 @@ def cut_cells(
     return cstart, csize, cpool, cused, origin, cells, start, size, pool, used, nf, of, fplane, fhome
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def corners(cstart, csize, cpool, nc, start, size, pool, ends, nv):
     """The vertices of every cell, `out[ptr[c]:ptr[c + 1]]`."""
     ptr = np.zeros(nc + 1, np.int64)
@@ -354,7 +354,7 @@ def corners(cstart, csize, cpool, nc, start, size, pool, ends, nv):
     return ptr, out[:count]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def ranges(maps, ptr, vertices, xyz):
     """The least and the largest value of affine functions over cells, from their vertices.
 
@@ -375,7 +375,7 @@ def ranges(maps, ptr, vertices, xyz):
     return low, high
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def pieces(sign, n, kinks, ptr, vertices):
     """The piece that every unit is on in each cell, from its vertices: as many kinks as one of them is above."""
     out = np.zeros((ptr.shape[0] - 1, n), np.int8)
@@ -389,7 +389,7 @@ def pieces(sign, n, kinks, ptr, vertices):
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def homes(cstart, csize, cpool, nc, start, size, pool, nf, m):
     """A cell that each face and each edge belongs to."""
     of_face, of_edge = np.zeros(nf, np.int64), np.zeros(m, np.int64)
@@ -402,7 +402,7 @@ def homes(cstart, csize, cpool, nc, start, size, pool, nf, m):
     return of_face, of_edge
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def kept(keep, cstart, csize, cpool, nc, start, size, pool, nf, ends, m, nv):
     """What the cells to keep are made of: the old numbers of faces, edges and vertices, and all lists with new ones."""
     new_f, new_e, new_v = np.full(nf, -1), np.full(m, -1), np.full(nv, -1)
@@ -457,7 +457,7 @@ def kept(keep, cstart, csize, cpool, nc, start, size, pool, nf, ends, m, nv):
     return old, cs, cn, cp, fs, fn, fp, two
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def volumes(wanted, cstart, csize, cpool, nc, start, size, pool, ends, xyz):
     """The volume of every wanted cell, in tetrahedra from one of its vertices; 0 of the others."""
     out = np.zeros(nc)
@@ -485,7 +485,7 @@ def volumes(wanted, cstart, csize, cpool, nc, start, size, pool, ends, xyz):
     return out
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def sheets(state, cstart, csize, cpool, nc, nf):
     """The faces on the line that have a cell above it on one side and one that is not on the other.
 
@@ -518,7 +518,7 @@ def sheets(state, cstart, csize, cpool, nc, nf):
     return found[:count], touched, cells
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def cycles(found, start, size, pool, ends, xyz, inside):
     """The polygons: vertices and edges in order, counterclockwise seen from `inside` the cell above; and their areas.
 
