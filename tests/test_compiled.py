@@ -4,9 +4,8 @@ import subprocess
 import sys
 
 CALLED = "from pellucid.compiled import kernel\n\n@kernel\ndef called(x):\n    return x + {n}\n"
-CALLER = (
-    "from called import called\nfrom pellucid.compiled import kernel\n\n@kernel\ndef caller(x):\n    return called(x)\n"
-)
+CALLER = "from called import called\nfrom pellucid.compiled import kernel\n\n"
+CALLER += "@kernel\ndef caller(x):\n    return called(x)\n"
 RUN = """
 import pellucid.compiled
 pellucid.compiled.stamp = lambda: {stamp!r}
