@@ -42,14 +42,15 @@ def both_ways(p: Program, v, units, s: State):
     slack = s.rho[here : here + width] + np.maximum(np.abs(up), np.abs(down)) * rho
     forth, back = mean * shift + (above + below) / 2, apart * shift + (above - below) / 2
     bent, some = np.flatnonzero(apart), np.flatnonzero(mean)
+    apart, mean = apart[bent], mean[some]
     straight_rows, bent_rows = np.empty((n, len(some))), np.empty((n, len(bent)))
     c, loose = np.empty(2 * n), np.empty(2 * n)
     for r in range(n):
         row = w[units[r]]
         for k in range(len(some)):
-            straight_rows[r, k] = row[some[k]] * mean[some[k]]
+            straight_rows[r, k] = row[some[k]] * mean[k]
         for k in range(len(bent)):
-            bent_rows[r, k] = abs(row[bent[k]]) * apart[bent[k]]
+            bent_rows[r, k] = abs(row[bent[k]]) * apart[k]
         a, b, off = sums(row, forth, back, slack)
         a += p.floats[p.at[v - 1, 1] + units[r]]
         c[r], c[n + r] = a + b, b - a

@@ -11,8 +11,12 @@ from jax import Array
 from ..activations import curve
 from ..backprop import Tap, traces
 from ..layers import Activation
+from ..layers._sums import summed
 from ..module import Layer, learned, walk
 from ..records import Record
+
+
+SMALL = 2**12  # numbers that are added faster than they are handed to a matrix product
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,16 @@ def measure(listening: Layer, dnet: Any) -> Array:
     for path, layer in layers.items():
         trace = seen[path]
         y, dy = trace.y, trace.dy
-        mean = y.mean()
-        saturated = jnp.nan
+        flat = None
         if isinstance(layer, Activation):
             row = curve(layer.name)
             slope = row.derivative(trace.x, y, **dict(layer.settings))
-            saturated = row.flat(slope, **dict(layer.settings)).mean()
-        variance = jnp.square(y).mean() - jnp.square(mean)
-        blame = jnp.square(dy).mean() * dy.shape[0] ** 2
-        rows.append(jnp.stack([mean, variance, (y == 0).mean(), saturated, blame, ratio(layer, blames[path])]))
+            flat = row.flat(slope, **dict(layer.settings))
+        seen_here = [y, jnp.square(y), y == 0, jnp.square(dy), *([] if flat is None else [flat])]
+        mean, square, zero, blame, *rest = averages(seen_here)
+        saturated = rest[0] if rest else jnp.nan
+        variance, blame = square - jnp.square(mean), blame * dy.shape[0] ** 2
+        rows.append(jnp.stack([mean, variance, zero, saturated, blame, ratio(layer, blames[path])]))
     return jnp.stack(rows)
 
 
@@ -60,8 +65,26 @@ def ratio(layer: Layer, blame: Any) -> Array | float:
     weights, gradients = jax.tree.leaves(learned(layer)), jax.tree.leaves(learned(blame))
     if not weights:
         return jnp.nan
-    size = sum(jnp.square(w).sum() for w in weights)
-    return jnp.sqrt(sum(jnp.square(g).sum() for g in gradients) / jnp.maximum(size, 1e-30))
+    return jnp.sqrt(square_sum(gradients) / jnp.maximum(square_sum(weights), 1e-30))
+
+
+def averages(arrays: list[Array]) -> list[Array]:
+    """The mean of each of several arrays of one shape. Small ones are added side by side: a call costs more than they."""
+    if arrays[0].size > SMALL:
+        return [total(a.astype(arrays[0].dtype)) / a.size for a in arrays]
+    return list(jnp.stack([a.astype(arrays[0].dtype).reshape(-1) for a in arrays]).mean(1))
+
+
+def square_sum(arrays: list[Array]) -> Array:
+    """The sum of the squares of all numbers."""
+    small = [a.reshape(-1) for a in arrays if a.size <= SMALL]
+    sums = [jnp.square(jnp.concatenate(small)).sum()] if small else []
+    return sum([*sums, *(total(jnp.square(a)) for a in arrays if a.size > SMALL)])  # type: ignore[return-value]
+
+
+def total(a: Array) -> Array:
+    """The sum of many numbers."""
+    return a.sum() if a.ndim < 2 else summed(a.reshape(len(a), -1)).sum()
 
 
 def watch_records(paths: list[str], total: np.ndarray, count: int) -> dict[str, LayerWatch]:
