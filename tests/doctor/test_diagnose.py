@@ -10,6 +10,7 @@ import pellucid as pl
 from pellucid.doctor import RULES, Finding, Patient, Program, diagnose
 from pellucid.doctor._changes import CHANGES
 from pellucid.doctor._diagnosis import beyond_chance, static_findings
+from pellucid.doctor._rule import Sign
 from pellucid.errors import DataError, SettingError
 from pellucid.layers import Activation, Dense, Sequential, Softmax
 from pellucid.losses import loss, own
@@ -243,3 +244,20 @@ def test_what_mends_a_training_that_broke_off_at_once_is_tried_for_all_its_steps
     assert (patient.base.finite, patient.base.steps < 10) == (False, True)
     assert patient.trial("tanh inside").steps == patient.steps == patient.program.steps
     assert patient.trial("tanh inside").score > 0.8
+
+
+def test_a_picture_shows_the_scores_that_the_evidence_tells():
+    patient = Patient(Program(NET, Settings(loss("binary_cross_entropy"), epochs=2), X, Y), seconds=60)
+    assert patient.trial("adam at 0.01") is not None
+    rule = next(rule for rule in RULES if rule.code == "LR_LOW")
+    own = {"the training": 0.5, "a plain network": 0.9}
+    said = replace(rule, look=lambda _: [Sign("training", "so", numbers={"reached": own})], changes=("adam at 0.01",))
+    assert said.findings(patient)[0].numbers["reached"] == own
+
+
+def test_weights_that_are_no_numbers_have_no_size():
+    first, *rest = NET.layers
+    broken = Sequential([Dense(first.weight.at[0, 0].set(jnp.nan), first.bias), *rest])
+    told = [f.evidence for f in diagnose(broken, X, Y, loss="binary_cross_entropy", epochs=2, seconds=2).findings]
+    assert told
+    assert not any("nan" in words.lower().split() for words in told)

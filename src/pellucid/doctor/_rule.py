@@ -51,7 +51,7 @@ class Rule:
         return [
             Finding(
                 self.code, sign.where, patient.epoch, sign.evidence, self.mechanism, self.cure, sign.confidence,
-                sign.explains, sign.numbers | scores_of(patient, self.changes) | {"rule": self.name.key},
+                sign.explains, scores_of(patient, self.changes) | sign.numbers | {"rule": self.name.key},
             )
             for sign in self.look(patient)
         ]  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 from ..language import phrase
 from ..train import OPTIMIZERS
 from ._measures import LINEAR, MODELS, noise_scale, one_batch, sharpness, simple_scores
-from ._numbers import rates_of
+from ._numbers import rates_of, scale_of
 from ._patient import Patient
 from ._rows import in_a_row
 from ._rule import Rule, Sign, also
@@ -218,8 +218,7 @@ def unlearned(patient: Patient) -> Iterator[Sign]:
     below = patient.above(simple.get(LINEAR)) - patient.reached
     sure = "likely" if below > 0.3 * (1 - patient.trivial) else "possible"
     own = {phrase("the training").key: patient.reached, phrase("a plain network").key: patient.best}
-    scores = {"reached": own | simple}
-    yield Sign("training", words, sure, 0.1, scores)
+    yield Sign("training", words, sure, 0.1, {"reached": own | simple} | scale_of(patient))
 
 
 TRAINING_RULES: tuple[Rule, ...] = (

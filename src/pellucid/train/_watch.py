@@ -15,7 +15,6 @@ from ..layers._sums import summed
 from ..module import Layer, learned, walk
 from ..records import Record
 
-
 SMALL = 2**12  # numbers that are added faster than they are handed to a matrix product
 
 
@@ -53,8 +52,8 @@ def measure(listening: Layer, dnet: Any) -> Array:
             row = curve(layer.name)
             slope = row.derivative(trace.x, y, **dict(layer.settings))
             flat = row.flat(slope, **dict(layer.settings))
-        seen_here = [y, jnp.square(y), y == 0, jnp.square(dy), *([] if flat is None else [flat])]
-        mean, square, zero, blame, *rest = averages(seen_here)
+        parts = [y, jnp.square(y), y == 0, jnp.square(dy), *([] if flat is None else [flat])]
+        mean, square, zero, blame, *rest = averages(parts)
         saturated = rest[0] if rest else jnp.nan
         variance, blame = square - jnp.square(mean), blame * dy.shape[0] ** 2
         rows.append(jnp.stack([mean, variance, zero, saturated, blame, ratio(layer, blames[path])]))
@@ -69,10 +68,11 @@ def ratio(layer: Layer, blame: Any) -> Array | float:
 
 
 def averages(arrays: list[Array]) -> list[Array]:
-    """The mean of each of several arrays of one shape. Small ones are added side by side: a call costs more than they."""
+    """The mean of each of several arrays of one shape; small ones are added side by side, in one call."""
+    arrays = [a.astype(arrays[0].dtype) for a in arrays]
     if arrays[0].size > SMALL:
-        return [total(a.astype(arrays[0].dtype)) / a.size for a in arrays]
-    return list(jnp.stack([a.astype(arrays[0].dtype).reshape(-1) for a in arrays]).mean(1))
+        return [total(a) / a.size for a in arrays]
+    return list(jnp.stack([a.reshape(-1) for a in arrays]).mean(1))
 
 
 def square_sum(arrays: list[Array]) -> Array:
