@@ -14,6 +14,7 @@ from pellucid.backprop import backpropagate
 from pellucid.errors import DataError, SettingError, ShapeError
 from pellucid.layers import Dense, Embedding, Function, Sequential
 from pellucid.losses import loss
+from pellucid.train import Settings
 from pellucid.train._locate import first_not_finite
 
 RNG = np.random.default_rng(0)
@@ -257,3 +258,9 @@ def test_sizes_alone_make_a_network_that_suits_the_data():
     run = pl.fit([5], (X, X @ np.ones((3, 2), np.float32)), epochs=1, **QUIET)
     assert run.settings.loss.name == "squared_error"
     assert run.predict(X[:4]).shape == (4, 2)
+
+
+def test_the_watch_looks_every_64_steps_or_four_times_in_a_long_epoch_or_as_asked():
+    given = loss("squared_error")
+    assert [Settings(given).watched(n) for n in (None, 10, 256, 2048)] == [64, 64, 64, 512]
+    assert [Settings(given, watch_every=n).watched(2048) for n in (0, 1, 65)] == [0, 1, 65]

@@ -122,12 +122,11 @@ class Trainer:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.plan = Plan(
-            settings.loss, settings.rule(), settings.batch_size, settings.watch_every, settings.optimizer == "lbfgs"
-        )
         one = unit(self.data.sample.x[:1])
         outputs = jax.eval_shape(lambda net, x: values_of(net(x)), self.net, one).shape[-1]
         self.feed = Feed(self.data, settings, outputs, class_weights(self.data, settings))
+        every, search = settings.watched(self.feed.steps_per_epoch), settings.optimizer == "lbfgs"
+        self.plan = Plan(settings.loss, settings.rule(), settings.batch_size, every, search)
         self.state = start_state(self.net, self.plan)
         self.snapshots = with_next((), 0, self.state.net) if are_kept(self.state.net) else ()
         self.zeros = {name: np.asarray(getattr(self.state, name)) for name in OF_AN_EPOCH}

@@ -11,6 +11,8 @@ from ..losses import Loss
 from ..records import Record
 from ._optimizers import SCHEDULES, default_rate, optimizer
 
+WATCH, LOOKS = 64, 4  # steps between two looks of the watch by default, and looks in an epoch that is long
+
 
 @dataclass(frozen=True)
 class Settings(Record):
@@ -19,7 +21,8 @@ class Settings(Record):
     `early_stop` is the number of epochs without a better validation loss (training loss where there is no validation)
     after which training stops; the best network is then restored. Better is a loss that is lower by more than
     `tolerance`. `clip` bounds the norm of the gradient.
-    `watch_every` is the number of steps between two looks of the watch, 0 for none.
+    `watch_every` is the number of steps between two looks of the watch, 0 for none; by default 64, or more where an
+    epoch is long: then four looks are taken in it.
     """
 
     loss: Loss
@@ -35,7 +38,7 @@ class Settings(Record):
     early_stop: int | None = None
     shuffle: bool = True
     seed: int = 0
-    watch_every: int = 64
+    watch_every: int = WATCH
     tolerance: float = 0.0
 
     def __post_init__(self) -> None:
@@ -63,6 +66,10 @@ class Settings(Record):
 
     def rule(self) -> Any:
         return optimizer(self.optimizer, weight_decay=self.weight_decay, l1=self.l1, clip=self.clip)
+
+    def watched(self, steps_per_epoch: int | None) -> int:
+        """How many steps lie between two looks of the watch."""
+        return max(WATCH, (steps_per_epoch or 0) // LOOKS) if self.watch_every == WATCH else self.watch_every
 
     def rate(self) -> float:
         """The learning rate to begin with."""
