@@ -14,7 +14,8 @@ from jax import Array
 if TYPE_CHECKING:
     from .affine import Lowering
 
-if jax.config.jax_default_matmul_precision is None:  # docs/decisions/precision.md
+# docs/decisions/precision.md
+if jax.config.jax_default_matmul_precision is None:  # pyright: ignore[reportAttributeAccessIssue]
     jax.config.update("jax_default_matmul_precision", "highest")
 
 
