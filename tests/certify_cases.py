@@ -9,6 +9,11 @@ import numpy as np
 from pellucid.certify._claim import Claim, Clause
 from pellucid.layers import Activation, Dense, Sequential
 
+OPERATIONS = [  # of ONNX that are smooth curves
+    ("Tanh", {}), ("Sigmoid", {}), ("Softplus", {}), ("Softsign", {}), ("Mish", {}), ("Exp", {}), ("HardSwish", {}),
+    ("Elu", {"alpha": 1.5}), ("Celu", {"alpha": 2.0}), ("Selu", {}), ("Gelu", {}),
+    ("Gelu", {"approximate": "tanh"}), ("Swish", {"alpha": 1.7}), ("Swish", {}),
+]  # fmt: skip
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "verification"
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from certify_cases import OPERATIONS
 from pellucid import smooth
 from pellucid.activations import CURVES, SELU_ALPHA, SELU_SCALE
 from pellucid.affine import Bend, Smooth
@@ -157,14 +158,7 @@ def test_a_run_in_float32_is_within_its_roundings(name):
     assert (abs(ran - y) <= allowed / 2).all()
 
 
-@pytest.mark.parametrize(
-    ("kind", "attributes"),
-    [
-        ("Tanh", {}), ("Sigmoid", {}), ("Softplus", {}), ("Softsign", {}), ("Mish", {}), ("Exp", {}), ("HardSwish", {}),
-        ("Elu", {"alpha": 1.5}), ("Celu", {"alpha": 2.0}), ("Selu", {}), ("Gelu", {}),
-        ("Gelu", {"approximate": "tanh"}), ("Swish", {"alpha": 1.7}), ("Swish", {}),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("kind", "attributes"), OPERATIONS)
 def test_an_operation_of_others_is_lowered_to_the_curve_that_it_computes(kind, attributes):
     from pellucid.affine import Lowering
     from pellucid.geometry import Network
