@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import pellucid
+from cli_cases import failure
 from pellucid.cli import main
 from pellucid.layers import Activation, Dense, Sequential
 
@@ -17,13 +18,6 @@ BOX = "(assert (>= X_0 -1))(assert (<= X_0 1))(assert (>= X_1 -1))(assert (<= X_
 
 def run(*args):
     return CliRunner().invoke(main, ["certify", *map(str, args)])
-
-
-def failure(result):
-    """The one line a failed command says."""
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    return result.stderr
 
 
 @pytest.fixture(scope="module")

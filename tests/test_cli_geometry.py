@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import pellucid
+from cli_cases import failure
 from pellucid.cli import main
 from pellucid.geometry import complex_of, verify
 from pellucid.layers import mlp
@@ -16,13 +17,6 @@ from pellucid.layers import mlp
 
 def run(*args):
     return CliRunner().invoke(main, [str(arg) for arg in args])
-
-
-def failure(result):
-    """The one line a failed command says."""
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    return result.stderr
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,10 @@ ALL = sorted(set(CURVES) - {"identity"})
 
 def exactly(name):
     mp = mpmath
-    logistic = lambda x: 1 / (1 + mp.exp(-x))  # noqa: E731
+
+    def logistic(x):
+        return 1 / (1 + mp.exp(-x))
+
     return {
         "tanh": mp.tanh, "sigmoid": logistic, "softplus": lambda x: mp.log1p(mp.exp(x)), "exponential": mp.exp,
         "elu": lambda x: x if x > 0 else mp.expm1(x), "gelu": lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2,

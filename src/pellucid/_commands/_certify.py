@@ -24,21 +24,23 @@ CERTIFICATE, ALL = ".certificate", "all"
 NORMS = {"1": 1.0, "2": 2.0, "inf": float("inf")}
 FOR_ALL = 20.0  # seconds
 RADIUS = 0.1  # of the question that a network of several classes is asked by default
-QUESTIONS = ("monotone", "robust", "ranges", "steepness", "asserted", "same", "again")
+KEPT = "property", "equivalent"  # the questions whose one certificate can be kept
 
 
 @click.argument("run", metavar="RUN|FILE")
 @click.option("--monotone", metavar="all|NAMES", help="Does the answer rise or fall with each feature, or these?")
 @click.option("--direction", type=click.Choice(["rising", "falling"]), help="With --monotone: this way only.")
 @click.option("--robust", type=float, metavar="RADIUS", help="Does every input so near to a row get the row's answer?")
-@click.option("--range", "ranges", is_flag=True, help="What can the outputs be?")
-@click.option("--lipschitz", "steepness", is_flag=True, help="How steep can the output be?")
-@click.option("--property", "asserted", metavar="FILE", help="Does no input meet the assertions of a VNN-LIB file?")
-@click.option("--equivalent", "same", metavar="RUN|FILE", help="Does this other network give the same?")
+@click.option("--range", is_flag=True, help="What can the outputs be?")
+@click.option("--lipschitz", is_flag=True, help="How steep can the output be?")
+@click.option("--property", metavar="FILE", help="Does no input meet the assertions of a VNN-LIB file?")
+@click.option("--equivalent", metavar="RUN|FILE", help="Does this other network give the same?")
 @click.option("--tolerance", type=float, default=1e-3, show_default=True, help="With --equivalent: how nearly.")
-@click.option("--recheck", "again", metavar="FILE", help="Verify a .certificate of this network again.")
+@click.option("--recheck", metavar="FILE", help="Verify a .certificate of this network again.")
 @click.option("--data", metavar="FILE", help="The rows, whose range is the box: another file than that of RUN.")
-@click.option("--box", metavar="LOW,HIGH", help="The range of every input, or one after another LOW,HIGH of each.")
+@click.option(
+    "--box", metavar="LOW,HIGH", help="The range of every input, or of each in turn, in the network's own units."
+)
 @click.option("--output", metavar="NAME", help="Which output, by its name or number.")
 @click.option("--norm", type=click.Choice(list(NORMS)), default="inf", show_default=True, help="Of distances.")
 @click.option("--rows", type=int, default=100, show_default=True, help="With --robust: at most so many rows.")
@@ -53,22 +55,19 @@ def certify(run: str, root: str, **given: Any) -> Answer:
     input of the box, rounding counted. FILE is a network saved by pl.save, or an .onnx file; it wants --data or --box,
     in the numbers it takes. The exit code is 1 where what was asked is refuted or unknown.
     """
-    asked = [name for name in QUESTIONS if given[name] not in (None, False)]
+    asked = [name for name in (*ASK, "recheck") if given[name] not in (None, False)]
     if len(asked) > 1:
-        raise SettingError(f"One question at a time: of {', '.join(option(name) for name in asked)} give one.")
+        raise SettingError(f"One question at a time: of {', '.join(f'--{name}' for name in asked)} give one.")
     suffix = kind_of_file(given["out"], (*PICTURES, ".html", CERTIFICATE))
-    if asked == ["again"]:
-        return checked_again(opened(run, root), given)
-    net, x = network_and_rows(run, root, given["data"]) if asked != ["asserted"] else (opened(run, root), None)
+    if suffix == CERTIFICATE and not set(asked) & set(KEPT):
+        raise SettingError(f"A {CERTIFICATE} is kept of --property and --equivalent; other answers hold several.")
+    if asked == ["recheck"]:
+        return checked_again(opened(run, root), given["recheck"])
+    net, x = network_and_rows(run, root, given["data"]) if asked != ["property"] else (opened(run, root), None)
     question = Question(net, x, root, given)
     several = question.classes is not None and len(question.classes) > 2 and not given["output"]
     found, good = ASK[asked[0] if asked else "robust" if several else "monotone"](question)
     return told(found, good, given["out"], suffix)
-
-
-def option(name: str) -> str:
-    return {"ranges": "--range", "steepness": "--lipschitz", "asserted": "--property", "same": "--equivalent",
-            "again": "--recheck"}.get(name, f"--{name}")  # fmt: skip
 
 
 class Question:
@@ -214,44 +213,42 @@ def steepness(q: Question) -> tuple[Any, bool]:
 def asserted(q: Question) -> tuple[Any, bool]:
     from ..certify import property
 
-    found = property(q.layer, q.given["asserted"], seconds=q.seconds)
+    found = property(q.layer, q.given["property"], seconds=q.seconds)
     return found, found.holds
 
 
 def same(q: Question) -> tuple[Any, bool]:
     from ..certify import equivalent
 
-    other = alone(opened(q.given["same"], q.root))
+    other = alone(opened(q.given["equivalent"], q.root))
     found = equivalent(q.layer, other, q.space, q.given["tolerance"], seconds=q.seconds)
     return found, found.holds
 
 
 ASK: dict[str, Callable[[Question], tuple[Any, bool]]] = {
-    "monotone": monotone, "robust": robust, "ranges": ranges, "steepness": steepness, "asserted": asserted,
-    "same": same,
+    "monotone": monotone, "robust": robust, "range": ranges, "lipschitz": steepness, "property": asserted,
+    "equivalent": same,
 }  # fmt: skip
 
 
 def told(found: Any, good: bool, out: Path | None, suffix: str) -> Answer:
     """The answer in words, and where it was written."""
-    from ..certify import Certificate, save
+    from ..certify import save
     from ..report import text
 
     if out and suffix == CERTIFICATE:
-        if not isinstance(found, Certificate):
-            raise SettingError(f"A {CERTIFICATE} is kept of --property and --equivalent; other answers hold several.")
         save(found, out)
     elif out:
         draw(out, suffix, found)
     return Answer(text(found) + (f"\n\nwritten  {out}" if out else ""), found, GOOD if good else FOUND)
 
 
-def checked_again(net: Layer | Run, given: dict[str, Any]) -> Answer:
+def checked_again(net: Layer | Run, path: str) -> Answer:
     """A certificate verified again, by code that shares nothing with what found it."""
     from ..certify import load, recheck
     from ..report import text
 
-    certificate = load(given["again"])
+    certificate = load(path)
     found = recheck(certificate, alone(net))
     document = {**found.to_json(), "question": certificate.question}
     return Answer(f"{certificate.question}\n{text(found)}", document, GOOD if found.holds else FOUND)

@@ -60,10 +60,10 @@ def decide(
 
     `tops` are the largest of each claim's rows, negated, where a first bound is already known.
     """
-    checked(seconds)
+    limit = checked(seconds)
     ready()
     start = perf_counter()
-    end = start + checked(seconds)
+    end = start + limit
     courses, stopped = [Course(claim) for claim in claims], False
     try:
         with telling(progress, "proving") as told:

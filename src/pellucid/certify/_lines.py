@@ -114,10 +114,8 @@ def line(p: Program, i, j, low, high, sign):
     if p.kind[i] != BEND:
         kind, a, b = p.at[i, 0], p.floats[p.at[i, 1]], p.floats[p.at[i, 1] + 1]
         n, first, second = turns(kind)
-        part, last = (
-            (n > 0 and low >= first) + (n > 1 and low >= second),
-            (n > 0 and high > first) + (n > 1 and high > second),
-        )
+        part = (n > 0 and low >= first) + (n > 1 and low >= second)
+        last = (n > 0 and high > first) + (n > 1 and high > second)
         bent = bulge(kind, a, b, part) * sign
         if part >= last and bent != 0:
             return whole_line(kind, a, b, low, high, sign, bent)

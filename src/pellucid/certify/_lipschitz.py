@@ -21,6 +21,7 @@ from ._lipschitz_proof import proof_of
 from ._lipschitz_search import SPARE, Steepest, enclosed_norms, jacobians, norms
 from ._monotone_ask import Asked, asked, goal_of
 from ._monotone_slopes import Interval, bounds_back
+from ._search import ready
 from ._telling import telling
 
 DUAL = {1.0: "inf", 2.0: "2", np.inf: "1"}
@@ -92,12 +93,14 @@ def lipschitz(
         >>> round(found.high, 6), found.exact
         (3.0, True)
     """
-    start = perf_counter()
     if not is_number(norm) or norm not in DUAL:
         raise SettingError(f"norm is 1, 2 or inf, got {norm!r}.")
     if not (is_number(tolerance) and 0 <= tolerance < 1):
         raise SettingError(f"tolerance is a part of the constant, from 0 to below 1; got {tolerance!r}.")
-    end = start + checked(seconds)
+    limit = checked(seconds)
+    ready()
+    start = perf_counter()
+    end = start + limit
     found = replace(asked(net, box, data, shape), groups=(), choices=())  # from one choice to another there is a way
     n_out = found.it.network.n_out
     one = None if output is None else goal_of(net, found.it, output).output

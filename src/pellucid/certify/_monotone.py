@@ -22,6 +22,7 @@ from ._monotone_proof import proof_of
 from ._monotone_search import Search
 from ._monotone_slopes import bounds_back, ranges_of
 from ._monotone_witness import Pair, Sampler, Seen, looked, outputs, pair_at, undone
+from ._search import ready
 from ._space import Spaces
 from ._telling import Told, telling
 
@@ -122,8 +123,10 @@ def monotone(
         >>> [trend.answer for trend in found.trends]
         ['rising', 'falling']
     """
+    limit = checked(seconds)
+    ready()
     start = perf_counter()
-    end = start + checked(seconds)
+    end = start + limit
     found = asked(net, box, data, shape)
     goal, features = goal_of(net, found.it, output), features_of(found, feature)
     signs = (1, -1) if direction is None else (sign_of(direction),)
@@ -213,12 +216,10 @@ class Question:
                 f"Its change for one more of {name} is proven to be at least {bounds[0]:.3g} in this direction, and "
                 f"{bounds[1]:.3g} was met; more seconds, or a smaller box, would narrow that."
             )
-        named = {"output": goal.name, "feature": name}
-        rises, falls = (
-            phrase("{output} rises with {feature}", **named),
-            phrase("{output} falls with {feature}", **named),
-        )
-        question = rises if self.sign > 0 else falls
+        if self.sign > 0:
+            question = phrase("{output} rises with {feature}", output=goal.name, feature=name)
+        else:
+            question = phrase("{output} falls with {feature}", output=goal.name, feature=name)
         proof = proof_of(found, goal, self.searches) if verdict == "proven" else None
         return Certificate(
             question, verdict, bounds, counter, self.parts, self.seconds, advice, found.it.arithmetic, proof

@@ -74,10 +74,10 @@ def output_range(
     """
     if not (is_number(tolerance) and tolerance > 0):
         raise SettingError(f"tolerance is a part of the range above 0, got {tolerance!r}.")
-    checked(seconds)
+    limit = checked(seconds)
     ready()
     start = perf_counter()
-    end = start + checked(seconds)
+    end = start + limit
     it = certified(net, shape, arithmetic)
     space = spaces_of(box, it.network)
     if len(space.low) != 1:

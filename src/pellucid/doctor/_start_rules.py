@@ -122,9 +122,9 @@ def law_ratios(found: Structure) -> list[tuple[float, str]]:
     """Of every layer with weights: its standard deviation over that of Glorot's law, `√(2 / (n_in + n_out))`."""
     ratios = []
     for part in found.weighted:
-        if part.weight is None or not np.any(part.weight) or part.kind not in LINEAR:
+        if part.weight is None or part.kind not in LINEAR:
             continue
-        if not np.isfinite(part.weight).all():
+        if not np.any(part.weight) or not np.isfinite(part.weight).all():
             continue
         n_in, n_out = part.weight.shape
         ratios.append((float(np.sqrt(np.square(part.weight).mean()) / np.sqrt(2 / (n_in + n_out))), part.path))

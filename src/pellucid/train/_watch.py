@@ -79,7 +79,8 @@ def square_sum(arrays: list[Array]) -> Array:
     """The sum of the squares of all numbers."""
     small = [a.reshape(-1) for a in arrays if a.size <= SMALL]
     sums = [jnp.square(jnp.concatenate(small)).sum()] if small else []
-    return sum([*sums, *(total(jnp.square(a)) for a in arrays if a.size > SMALL)])  # type: ignore[return-value]
+    sums += [total(jnp.square(a)) for a in arrays if a.size > SMALL]
+    return sum(sums[1:], start=sums[0])
 
 
 def total(a: Array) -> Array:
