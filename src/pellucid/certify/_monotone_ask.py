@@ -10,8 +10,7 @@ import numpy as np
 
 from ..errors import CertifyError, SettingError, unknown
 from ..geometry import Network
-from ..geometry._given import LINKS, outputs_of
-from ..geometry._region import input_name
+from ..geometry._given import LINKS, number_of, outputs_of, units_of, with_named
 from ..module import Layer
 from ..train import Preprocess, Run, unit
 from ._bounds import certified
@@ -112,10 +111,7 @@ def asked(net: Layer | Network | Run, box: Any, data: Any, shape: tuple[int, ...
     low, high, rows = ranged(net, data)
     it = certified(layer, shape or (rows.shape[1:] if known is not None else None), arithmetic="real")
     n = it.network.n_in
-    names = known.input_names if known is not None and len(known.input_names) == n else ()
-    names = names or tuple(input_name(it.network, i) for i in range(n))
-    mean = known.original_inputs(np.zeros(n)) if known else np.zeros(n)
-    scale = known.original_inputs(np.ones(n)) - mean if known else np.ones(n)
+    names, mean, scale = units_of(known, it.network)
     sides = None if low is None else np.stack([low.reshape(-1), high.reshape(-1)], 1)
     sides = sides_of(box, sides, names, mean, scale)
     space = spaces_of(sides, it.network)
@@ -153,23 +149,13 @@ def sides_of(box: Any, range: Any, names: Sequence[str], mean: np.ndarray, scale
     """A box as a user gave it, over the range of the rows."""
     if box is not None and not isinstance(box, Mapping):
         return box
-    for name in box or {}:
-        if name not in names:
-            raise unknown("input", name, names)
+    sides = with_named(np.zeros((len(names), 2)) if range is None else range, box or {}, names, mean, scale)
     if range is None and (box is None or len(box) < len(names)):
         which = ", ".join(name for name in names if name not in (box or {}))
         raise CertifyError(
             f"Nothing says where {which} lie: give box=, a pair (low, high) for each input, or data=, rows whose range "
             "it is (a run that was read back has its data after pl.with_data)."
         )
-    sides = np.zeros((len(names), 2)) if range is None else np.array(range)
-    for name, pair in (box or {}).items():
-        i = names.index(name)
-        try:
-            low, high = map(float, pair)
-        except (TypeError, ValueError):
-            raise SettingError(f"The box of {name} wants (low, high); got {pair!r}.") from None
-        sides[i] = (low - mean[i]) / scale[i], (high - mean[i]) / scale[i]
     return sides
 
 
@@ -224,16 +210,7 @@ def goal_of(net: Any, it: Certified, output: Any) -> Goal:
     shared = n > 1 and ("softmax" in (link, it.network.set_aside.lower()) or it.network.set_aside == "LogSoftmax")
     if output is None and n > 1 and not (shared and n == 2):
         raise SettingError(f"The network gives several outputs: say output=, one of {', '.join(names)}.")
-    if output is None:
-        k = n - 1
-    elif output in names:
-        k = names.index(output)
-    elif isinstance(output, str):
-        raise unknown("output", output, names)
-    elif isinstance(output, bool) or not isinstance(output, int | np.integer) or not 0 <= output < n:
-        raise SettingError(f"The network has the outputs 0 to {n - 1}; got {output!r}.")
-    else:
-        k = int(output)
+    k = n - 1 if output is None else number_of(output, names)
     if shared:
         return Goal(k, True, names[k], "logarithm of the share", 1.0, 0.0)
     word = LINKS.get(it.network.set_aside) or LINKS.get(link, "")

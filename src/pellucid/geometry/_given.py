@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,13 +60,7 @@ class Given(NamedTuple):
             raise SettingError(f"The network gives several numbers: say output=, one of {', '.join(self.outputs)}.")
         if output is None:
             return int(np.argmax(y))
-        if output in self.outputs:
-            return self.outputs.index(output)
-        if isinstance(output, str):
-            raise unknown("output", output, self.outputs)
-        if isinstance(output, bool | np.bool_) or not isinstance(output, int | np.integer) or not 0 <= output < n:
-            raise SettingError(f"The network has the outputs 0 to {n - 1}; got {output!r}.")
-        return int(output)
+        return number_of(output, self.outputs)
 
 
 def given(net: Layer | Network | Run, rows: Any, single: bool) -> Given:
@@ -88,12 +83,11 @@ def of_network(net: Layer | Network, rows: Any, single: bool) -> Given:
     network = net if isinstance(net, Network) else lowered(net, shape_of(net, rows, single))
     points = rows.reshape(1, -1) if single and rows.size == network.n_in else rows
     points = flat(network, points)
-    names = tuple(input_name(network, i) for i in range(network.n_in))
+    names, mean, scale = units_of(None, network)
     outputs = tuple(phrase("output {k}", k=k) for k in range(network.n_out))
     link = LINKS.get(network.set_aside, "")
-    n = network.n_in
     plain = np.ones(network.n_out), np.zeros(network.n_out)
-    return Given(network, points, names, outputs, link, np.zeros(n), np.ones(n), *plain, None)
+    return Given(network, points, names, outputs, link, mean, scale, *plain, None)
 
 
 def shape_of(net: Layer, rows: np.ndarray, single: bool) -> tuple[int, ...]:
@@ -111,13 +105,36 @@ def of_run(run: Run, rows: Any, single: bool) -> Given:
     points = np.asarray(known.transform(rows), float)
     network = lowered(run.net, points.shape[1:])
     points = flat(network, points)
-    names = known.input_names if len(known.input_names) == network.n_in else ()
-    names = names or tuple(input_name(network, i) for i in range(network.n_in))
-    mean = known.original_inputs(np.zeros(network.n_in))
-    scale = known.original_inputs(np.ones(network.n_in)) - mean
+    names, mean, scale = units_of(known, network)
     outputs, gain, shift = outputs_of(run, network.n_out)
     link = LINKS.get(network.set_aside) or LINKS.get(run.settings.loss.link, "")
     return Given(network, points, names, outputs, link, mean, scale, gain, shift, known)
+
+
+def units_of(known: Preprocess | None, network: Network) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """What the inputs of a network are called, and `x scale + mean` for each, that brings it to the users' units."""
+    n = network.n_in
+    names = known.input_names if known is not None and len(known.input_names) == n else ()
+    names = names or tuple(input_name(network, i) for i in range(n))
+    if known is None:
+        return names, np.zeros(n), np.ones(n)
+    mean = known.original_inputs(np.zeros(n))
+    return names, mean, known.original_inputs(np.ones(n)) - mean
+
+
+def number_of(output: Any, names: Sequence[str]) -> int:
+    """The number of an output that is named, or numbered.
+
+    Raises: SettingError for one that is not there.
+    """
+    if output in names:
+        return names.index(output)
+    if isinstance(output, str):
+        raise unknown("output", output, names)
+    n = len(names)
+    if isinstance(output, bool | np.bool_) or not isinstance(output, int | np.integer) or not 0 <= output < n:
+        raise SettingError(f"The network has the outputs 0 to {n - 1}; got {output!r}.")
+    return int(output)
 
 
 def outputs_of(run: Run, n: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
@@ -149,19 +166,30 @@ def bounds_of(net: Any, found: Given, box: Any) -> Any:
         if box != "data" or not isinstance(net, Run):
             raise SettingError(f"A box is pairs of numbers, or 'data' for the range of a run's rows; got {box!r}.")
         return range_of(net, found.points[0])
-    low, high = np.full(found.network.n_in, -np.inf), np.full(found.network.n_in, np.inf)
+    everywhere = np.tile([-np.inf, np.inf], (found.network.n_in, 1))
+    return with_named(everywhere, box, found.names, found.mean, found.scale)
+
+
+def with_named(
+    sides: np.ndarray, box: Mapping[str, Any], names: Sequence[str], mean: np.ndarray, scale: np.ndarray
+) -> np.ndarray:
+    """The sides of a box (n_in, 2), with those in its place that are given by the names of inputs, in the users' units.
+
+    Raises: SettingError for a name that is not there, or what is no pair.
+    """
+    sides = np.array(sides)
     for name, pair in box.items():
-        if name not in found.names:
-            raise unknown("input", name, found.names)
+        if name not in names:
+            raise unknown("input", name, names)
         try:
             ends = tuple(map(float, pair))
         except (TypeError, ValueError):
             ends = ()
         if len(ends) != 2:
             raise SettingError(f"The box of {name} wants (low, high); got {pair!r}.")
-        i = found.names.index(name)
-        low[i], high[i] = (np.array(ends) - found.mean[i]) / found.scale[i]
-    return np.stack([low, high], 1)
+        i = names.index(name)
+        sides[i] = (np.array(ends) - mean[i]) / scale[i]
+    return sides
 
 
 def range_of(run: Run, x: np.ndarray) -> np.ndarray:
