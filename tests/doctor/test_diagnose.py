@@ -10,6 +10,7 @@ import pellucid as pl
 from pellucid.doctor import RULES, Finding, Patient, Program, diagnose
 from pellucid.doctor._changes import CHANGES
 from pellucid.doctor._diagnosis import beyond_chance, static_findings
+from pellucid.doctor._output_rules import loss_against_task
 from pellucid.doctor._rule import Sign
 from pellucid.errors import DataError, SettingError
 from pellucid.layers import Activation, Dense, Sequential, Softmax
@@ -234,6 +235,19 @@ def test_what_another_start_makes_up_for_is_chance(monkeypatch, others, chance):
     assert len(notes) == bool(chance)
     patient.reached = patient.trivial
     assert beyond_chance(found, patient) == (found, [])  # next to nothing was learned
+
+
+@pytest.mark.parametrize(("mended", "sure"), [(0.823, "possible"), (0.89, "likely")])
+def test_a_mismatch_that_costs_little_of_what_there_is_to_learn_is_a_hint(mended, sure):
+    """Accuracies: 0.5 for the constant answer, 0.8 reached, 0.9 the best; a sixteenth of what there is to learn is 0.025."""
+    net = Sequential([*NET.layers, Activation("sigmoid")])
+    patient = Patient(Program(net, Settings(loss("squared_error"), epochs=1), X, Y), seconds=60)
+    patient.base = replace(patient.base, score=0.8)
+    patient.longer, patient.reached, patient.reference = patient.base, 0.8, 0.9
+    patient.tries["suited output", "1"] = replace(patient.base, score=mended)
+    [found] = loss_against_task(patient)
+    assert found.confidence == sure
+    assert found.explains == pytest.approx((mended - 0.8) / 0.1)
 
 
 def test_what_mends_a_training_that_broke_off_at_once_is_tried_for_all_its_steps():

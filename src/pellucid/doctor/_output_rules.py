@@ -163,7 +163,7 @@ def criterion_link(criterion) -> str:
 
 
 def judged(patient: Patient, where: str, words: str, change: str, sure: bool = False) -> Sign:
-    """A mismatch: an alarm where the training is sick and the cure helps, else harmless."""
+    """A mismatch: an alarm where the training is sick and the mismatch alone costs enough for that, else harmless."""
     if sure and patient.base is None:
         return Sign(where, words, "certain", 0.9)
     numbers = answers_of(patient)
@@ -172,7 +172,7 @@ def judged(patient: Patient, where: str, words: str, change: str, sure: bool = F
     gain = patient.gain(change) if sure else patient.share(change)
     if sure:
         return Sign(where, words, "certain", max(gain, 0.9), numbers)
-    if gain > 0.2:
+    if patient.costs(gain):
         closes = phrase("{words}; without it {gain:.0%} of the gap closes", words=words, gain=gain)
         return Sign(where, closes, "likely", gain, numbers)
     return Sign(where, words, patient.likely, 0.3 if patient.stuck else gain, numbers)

@@ -30,6 +30,7 @@ HELPS_HELD = 0.1  # of the gap of the rows held out
 STARTS = 3  # others that are tried, to tell harm from an unlucky one
 CHANCE = 0.5  # of what was missed, that another start makes up for
 FEWEST_STEPS = 300  # that a change is tried for: fewer tell nothing
+SICK = 0.06  # of what there is to learn: a training that misses this much, a sixteenth, is sick
 
 
 @dataclass(eq=False)
@@ -247,7 +248,7 @@ class Patient:
     @property
     def sick(self) -> bool:
         """Whether a sixteenth of what there is to learn was missed, or numbers became infinite."""
-        return self.room > 0.06 or (self.base is not None and not self.base.finite)
+        return self.room > SICK or (self.base is not None and not self.base.finite)
 
     @property
     def stuck(self) -> bool:
@@ -279,6 +280,10 @@ class Patient:
         before = self.above(base.score)
         missed = self.best - before
         return float(np.clip((self.above(found.score) - before) / missed, 0, 1)) if missed > 1e-9 else 0.0
+
+    def costs(self, gain: float) -> bool:
+        """Whether what a change brings, a share of what was missed, is enough to make a training sick by itself."""
+        return gain * self.room > SICK
 
     def learns(self, times: int) -> bool:
         """Whether so many times the steps help rows that are held out, a fifth, and not only those learned by heart."""
