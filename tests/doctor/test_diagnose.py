@@ -239,7 +239,7 @@ def test_what_another_start_makes_up_for_is_chance(monkeypatch, others, chance):
 
 @pytest.mark.parametrize(("mended", "sure"), [(0.823, "possible"), (0.89, "likely")])
 def test_a_mismatch_that_costs_little_of_what_there_is_to_learn_is_a_hint(mended, sure):
-    """Accuracies: 0.5 for the constant answer, 0.8 reached, 0.9 the best; a sixteenth of what there is to learn is 0.025."""
+    """Accuracies: 0.5 for the constant answer, 0.8 reached, 0.9 the best; a sixteenth of what is between is 0.025."""
     net = Sequential([*NET.layers, Activation("sigmoid")])
     patient = Patient(Program(net, Settings(loss("squared_error"), epochs=1), X, Y), seconds=60)
     patient.base = replace(patient.base, score=0.8)
