@@ -55,7 +55,7 @@ def off_by(target: Target, layer: Units) -> tuple[np.ndarray, np.ndarray]:
     ends = np.concatenate([[target.box[0][0]], layer.knots, [target.box[0][1]]])
     x = ends[:-1, None] + np.linspace(0, 1, SAMPLES + 1) * np.diff(ends)[:, None]
     flat = x.reshape(-1)
-    return (target.middle(flat[:, None]) - layer(flat)).reshape(x.shape), x
+    return (target.sampled(flat[:, None]) - layer(flat)).reshape(x.shape), x
 
 
 def improved(target: Target, layer: Units, step: float) -> Units:
@@ -71,7 +71,7 @@ def improved(target: Target, layer: Units, step: float) -> Units:
     lean = layer.weights * layer.sides * on
     little = 1e-6 * (high - low)
     at = np.clip(x[..., None] + [-little, little], low, high)
-    rise = np.diff(target.middle(at.reshape(-1, 1)).reshape(at.shape))[..., 0] / np.diff(at)[..., 0]
+    rise = np.diff(target.sampled(at.reshape(-1, 1)).reshape(at.shape))[..., 0] / np.diff(at)[..., 0]
     steeper = rise - lean.sum(1)[:, None]
     moved = np.repeat(lean[:, None], SAMPLES + 1, 1)
     i = np.arange(n)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -44,10 +46,7 @@ class Target:
         Raises: DataError where a value is not finite, or not one number.
         """
         found = exactly(self.computed(x)) if self.operations is None else self.ranges(x, x)
-        wrong = np.flatnonzero(~(np.isfinite(found.low) & np.isfinite(found.high)))
-        if len(wrong):
-            at = ", ".join(f"{c:g}" for c in x[wrong[0]])
-            raise DataError(f"The function is not finite, or has no value, at x = {at}: take a box where it has one.")
+        ensure_finite(np.isfinite(found.low) & np.isfinite(found.high), x)
         return found
 
     def ranges(self, low: np.ndarray, high: np.ndarray) -> Interval:
@@ -58,6 +57,23 @@ class Target:
         """The values at points, (points,)."""
         found = self.values(x)
         return (found.low + found.high) / 2
+
+    def sampled(self, x: np.ndarray) -> np.ndarray:
+        """The values at points, (points,), without a bound of their rounding: for what is tried over and over.
+
+        Raises: DataError where a value is not finite, or not one number.
+        """
+        if self.operations is None:
+            found = self.computed(x)
+        else:
+            with jax.enable_x64(True):
+                found = np.asarray(self.compiled(x[:, 0] if self.d == 1 else x), float).reshape(-1)
+        ensure_finite(np.isfinite(found), x)
+        return found
+
+    @cached_property
+    def compiled(self) -> Any:
+        return jax.jit(jax.vmap(self.function))
 
     def computed(self, x: np.ndarray) -> np.ndarray:
         """What the function itself gives: for all points at once where it can, else one by one."""
@@ -128,6 +144,16 @@ def target_of(
             "or give lipschitz=, curvature= or, for one variable, convex=."
         )
     return Target(twin, box, operations, lipschitz, curvature, 0 if convex is None else 1 if convex else -1)
+
+
+def ensure_finite(finite: np.ndarray, x: np.ndarray) -> None:
+    """
+    Raises: DataError naming the first point (points, d) whose value is not finite.
+    """
+    wrong = np.flatnonzero(~finite)
+    if len(wrong):
+        at = ", ".join(f"{c:g}" for c in x[wrong[0]])
+        raise DataError(f"The function is not finite, or has no value, at x = {at}: take a box where it has one.")
 
 
 def twin_of(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
