@@ -30,7 +30,8 @@ CODE = (Dense.backward, Activation.backward, Sequential.backward, backpropagate)
 EXACT, CLOSE = 1e-10, 1e-6  # relative: rounding of float64, and what a central difference leaves
 H = 1e-6
 RATE = 0.1
-QUICK = {"xla_backend_optimization_level": 0}  # a program that runs once is not worth the compiler's time
+# A program that runs once is not worth the time of the compiler: plainer code, by the older way to write it.
+QUICK = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 
 
 class Wrong(Layer):
