@@ -55,6 +55,13 @@ def test_blame_that_vanishes_on_its_way_down_is_found():
     assert codes(epochs) == ["VANISH"]
 
 
+def test_a_dead_layer_is_told_at_the_first_look_and_not_as_the_blame_that_cannot_pass_it():
+    epochs = history([1.0, 1.0], zero=1.0, saturated=1.0)
+    epochs[0].watch["layers[0]"] = LayerWatch(**{**HEALTHY.to_json(), "blame_variance": 0.0})
+    assert codes(epochs[:1]) == codes(epochs) == ["DEAD_RELU"]
+    assert not codes(history([1.0], zero=0.97, saturated=0.97))  # one look at one batch
+
+
 def test_every_rule_states_its_mechanism_cure_and_source():
     for rule in LIVE_RULES:
         assert rule.look.__doc__

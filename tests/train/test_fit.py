@@ -120,7 +120,7 @@ def test_the_range_test_suggests_a_rate_that_learns():
 
 def test_the_watch_sees_what_the_pass_shows():
     start = net()
-    run = pl.fit(start, (X, Y), epochs=1, shuffle=False, validation=None, **QUIET)
+    run = pl.fit(start, (X, Y), epochs=1, shuffle=False, validation=None, watch_every=100, **QUIET)
     seen = run.history[0].watch
     x, y = jnp.asarray(X[:8]), jnp.asarray(Y[:8])
     z1 = start.layers[0](x)
@@ -261,7 +261,8 @@ def test_sizes_alone_make_a_network_that_suits_the_data():
     assert run.predict(X[:4]).shape == (4, 2)
 
 
-def test_the_watch_looks_every_64_steps_or_four_times_in_a_long_epoch_or_as_asked():
+def test_the_watch_looks_every_64_steps_or_four_times_in_a_long_epoch_and_a_short_training_or_as_asked():
     given = loss("squared_error")
-    assert [Settings(given).watched(n) for n in (None, 10, 256, 2048)] == [64, 64, 64, 512]
+    assert [Settings(given).watched(n) for n in (None, 15, 256, 2048)] == [64, 64, 64, 512]
+    assert [Settings(given, epochs=n).watched(4) for n in (0, 1, 20, 1000)] == [1, 1, 20, 64]
     assert [Settings(given, watch_every=n).watched(2048) for n in (0, 1, 65)] == [0, 1, 65]

@@ -19,6 +19,7 @@ from ._numbers import MOST
 from ._program import Program
 from ._revive import revived
 
+DEAD = 0.95  # of a layer's outputs that are exactly zero
 History = Sequence[Epoch]
 Evidence = tuple[str, str, dict[str, Any]]  # where, the numbers in words, and those for a picture
 
@@ -40,9 +41,9 @@ class LiveRule:
 
 
 def dead_units(history: History, settings: Settings) -> Evidence | None:
-    """Nearly all of a layer's activations are exactly zero, in two looks running."""
+    """All of a layer's activations are exactly zero, or nearly all in two looks running."""
     for path, seen, before in last_two_looks(history):
-        if seen.saturated is not None and min(seen.zero, before.zero) > 0.95:
+        if seen.saturated is not None and (seen.zero == 1 or (before and min(seen.zero, before.zero) > DEAD)):
             zero = {at: look.zero for at, look, _ in last_two_looks(history) if look.saturated is not None}
             numbers = {"dead": list(zero.values()), "paths": list(zero)}
             return path, phrase("{part:.0%} of its outputs are exactly zero", part=seen.zero), numbers
@@ -52,8 +53,8 @@ def dead_units(history: History, settings: Settings) -> Evidence | None:
 def saturated_units(history: History, settings: Settings) -> Evidence | None:
     """Most of a smooth activation's outputs sit where its slope is under a hundredth of the steepest."""
     for path, seen, before in last_two_looks(history):
-        flat, flat_before = seen.saturated or 0, before.saturated or 0
-        if seen.zero < 0.5 and min(flat, flat_before) > 0.8:
+        flat = seen.saturated or 0
+        if before and seen.zero < 0.5 and min(flat, before.saturated or 0) > 0.8:
             shares = {at: look.saturated for at, look, _ in last_two_looks(history) if look.saturated is not None}
             words = phrase("{part:.0%} of its outputs are on the flat part of the curve", part=flat)
             return path, words, {"flat": shares}
@@ -61,9 +62,14 @@ def saturated_units(history: History, settings: Settings) -> Evidence | None:
 
 
 def vanishing_blame(history: History, settings: Settings) -> Evidence | None:
-    """The error signal at the first layer with weights is a millionth of that at the last, or less."""
+    """The error signal at the first layer with weights is a millionth of that at the last, or less.
+
+    Where a layer is dead that is the cause.
+    """
     watched = [epoch.watch for epoch in history if epoch.watch]
     if not watched or len(watched[-1]) < 3:
+        return None
+    if any(seen.saturated is not None and seen.zero > DEAD for seen in watched[-1].values()):
         return None
     layers = list(watched[-1].items())
     first, low = next((item for item in layers if item[1].gradient_ratio is not None), layers[0])
@@ -147,7 +153,7 @@ LIVE_RULES: tuple[LiveRule, ...] = (
         "DEAD_RELU", phrase("dead units"), dead_units,
         phrase("Where z < 0 for every row, max(0, z) and its slope are 0: no blame comes through and the unit stays "
                "as it is."),
-        phrase("Lower the learning rate, or use leaky_relu or He initialization."),
+        phrase("Lower the learning rate, use leaky_relu or He initialization, scale the inputs."),
         phrase("Lu and others 2020, Dying ReLU and initialization"),
         "revive",
     ),
@@ -239,7 +245,7 @@ class Doctor:
         return Mended(new, 1.0, phrase("{n} dead units drawn anew", n=count)) if count else None
 
 
-def last_two_looks(history: History):
-    """(path, last look, look before) of every layer."""
-    watched = [epoch.watch for epoch in history if epoch.watch]
-    return [(path, seen, watched[-2][path]) for path, seen in watched[-1].items()] if len(watched) > 1 else []
+def last_two_looks(history: History) -> list[tuple[str, Any, Any]]:
+    """(path, last look, look before, None where there is none) of every layer."""
+    *others, last = [{}, *(epoch.watch for epoch in history if epoch.watch)]
+    return [(path, seen, others[-1].get(path)) for path, seen in last.items()]

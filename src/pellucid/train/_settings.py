@@ -11,7 +11,8 @@ from ..losses import Loss
 from ..records import Record
 from ._optimizers import SCHEDULES, default_rate, optimizer
 
-WATCH, LOOKS = 64, 4  # steps between two looks of the watch by default, and looks in an epoch that is long
+WATCH = 64  # steps between two looks of the watch by default
+LOOKS = 4  # in a long epoch, and in a short training
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Settings(Record):
     after which training stops; the best network is then restored. Better is a loss that is lower by more than
     `tolerance`. `clip` bounds the norm of the gradient.
     `watch_every` is the number of steps between two looks of the watch, 0 for none; by default 64, or more where an
-    epoch is long: then four looks are taken in it.
+    epoch is long and fewer where the whole training is short: then four looks are taken in it.
     """
 
     loss: Loss
@@ -69,7 +70,10 @@ class Settings(Record):
 
     def watched(self, steps_per_epoch: int | None) -> int:
         """How many steps lie between two looks of the watch."""
-        return max(WATCH, (steps_per_epoch or 0) // LOOKS) if self.watch_every == WATCH else self.watch_every
+        if self.watch_every != WATCH or steps_per_epoch is None:
+            return self.watch_every
+        short = max(1, min(WATCH, self.epochs * steps_per_epoch // LOOKS))
+        return max(short, steps_per_epoch // LOOKS)
 
     def rate(self) -> float:
         """The learning rate to begin with."""
