@@ -90,7 +90,7 @@ def finding(name, **more):
 def diagnosis(**more):
     found = (
         finding("OUT_SOFTMAX1", confidence="certain", explains=1.0),
-        finding("PREP_X", where="input"),
+        finding("PREP_X", where="input", closes=0.85),
         finding("INIT", confidence="possible", explains=0.1),
         finding("NOTHING", confidence="harmless", explains=0.0),
     )

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import pellucid
 from pellucid.cli import main
-from pellucid.doctor import RULES
+from pellucid.doctor import RULES, Diagnosis, Prescription
 from pellucid.layers import Activation, Dense, Sequential, mlp
 
 
@@ -88,6 +88,15 @@ def test_a_prescription_says_what_it_tries_and_gives_what_worked(here, monkeypat
     assert cure["metric"] == "R²"
     assert np.median(cure["after"]) > np.median(cure["before"]) + 0.3
     assert {"suited output", "free output"} & set(cure["changes"])
+
+
+def test_where_no_cure_helps_that_is_said(here, monkeypatch):
+    nothing = Prescription((), "nothing that was tried is better", "", {}, (0.9,), (0.9,), "R²", 7, 1.0)
+    monkeypatch.setattr(Diagnosis, "prescribe", lambda *_: nothing)
+    given = ("doctor", "squashed.safetensors", "--data", "numbers.csv", "--target", "y", "--seconds", "1")
+    result = run(*given, "--prescribe")
+    assert "No cure: nothing that was tried is better. 7 programs were tried" in result.stdout
+    assert "No cure was tried" not in result.stdout
 
 
 def test_the_rules_are_listed_without_a_run(here):

@@ -492,3 +492,8 @@ def test_training_follows_the_function():
     lost = straight_line(own(broadcast_by_mistake))  # every output learns the mean of the batch
     assert abs(float(lost.weight[0, 0])) < 0.5
     assert abs(float(lost.bias[0]) - 1) < 0.3
+
+
+def test_a_loss_and_the_settings_that_hold_it_print_by_its_name():
+    assert str(loss("squared_error")) == "squared_error"
+    assert "huber(delta=2)\n" in str(Settings(loss("huber", delta=2.0)))

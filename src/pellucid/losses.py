@@ -46,6 +46,10 @@ class Loss:
     rowwise: bool = False
     settings: tuple[tuple[str, float], ...] = ()
 
+    def __str__(self) -> str:
+        bound = ", ".join(f"{name}={value:g}" for name, value in self.settings)
+        return f"{self.name}({bound})" if bound else self.name
+
     def terms_and_blame(self, z: Array, y: Array) -> tuple[Array, Array]:
         """Every term, and its derivative by z, which has the shape of z."""
         z = jnp.asarray(z)

@@ -250,6 +250,18 @@ def test_a_mismatch_that_costs_little_of_what_there_is_to_learn_is_a_hint(mended
     assert found.explains == pytest.approx((mended - 0.8) / 0.1)
 
 
+def test_what_the_cure_of_a_finding_brings_by_itself_is_measured_or_not_said():
+    patient = Patient(Program(NET, Settings(loss("binary_cross_entropy"), epochs=1), X, Y), seconds=60)
+    patient.base = replace(patient.base, score=0.6)
+    patient.longer, patient.reached, patient.reference = patient.base, 0.6, 1.0
+    assert patient.closed(("adam", "epochs × 5")) is None
+    patient.tries["5",] = replace(patient.base, score=0.7)
+    assert patient.closed(("adam", "epochs × 5")) == pytest.approx(0.25)
+    patient.tries["adam", "1"] = replace(patient.base, score=0.9)
+    patient.tries["adam", "wider", "1"] = replace(patient.base, score=1.0)
+    assert patient.closed(("adam", "epochs × 5")) == pytest.approx(0.75)
+
+
 def test_what_mends_a_training_that_broke_off_at_once_is_tried_for_all_its_steps():
     made = pl.mlp([2, *[5] * 6, 1], activation="tanh", key=0).layers
     layers = [Activation("exponential") if isinstance(layer, Activation) else layer for layer in made]

@@ -57,7 +57,7 @@ def doctor(
         note(f"Trying short trainings: {seconds:g} s, and the time to compile them.")
     found, name = examined(run, root, data, target, loss, seconds)
     cure = found.prescribe(FOR_CURES) if prescribe and found.reached is not None else None
-    parts = [text(found), *([text(cure)] if cure else [])]
+    parts = [text(found), *([text(cure)] if cure is not None else [])]
     if prescribe and cure is None:
         parts.append("No cure was tried: that takes rows that the network can be trained on.")
     if page:

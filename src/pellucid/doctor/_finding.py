@@ -15,9 +15,10 @@ class Finding(Record):
     """Something that keeps a network from learning: what, where, the numbers that show it, why, and what to do.
 
     `confidence` is "certain" where it follows from arithmetic on what is there, "likely" where it was measured,
-    "possible" for a hint, and "harmless" for a mismatch that changes nothing measurable here. `explains` is the share
-    of what is missing that it accounts for, 0 to 1. `numbers` are what its picture is drawn from. `epoch` is 0 for what
-    is so before the first step.
+    "possible" for a hint, and "harmless" for a mismatch that changes nothing measurable here. `explains` is its weight
+    among the findings, 0 to 1, by which they are ordered; `closes` is measured: the share of what is missing that its
+    cure brings by itself, None where that was not tried. `numbers` are what its picture is drawn from. `epoch` is 0 for
+    what is so before the first step.
     """
 
     code: str
@@ -29,6 +30,7 @@ class Finding(Record):
     confidence: str = "likely"
     explains: float = 0.0
     numbers: dict[str, Any] = field(default_factory=dict)
+    closes: float | None = None
 
     @property
     def alarm(self) -> bool:

@@ -24,6 +24,7 @@ from ._task import Task, flat
 from ._trials import Trial, applicable, changed, redrawn, score_of, task_for, threshold_of, tried
 
 MENDED = ("suited output", "standardise inputs", "standardise targets", "adam at 0.01")  # what suits most trainings
+LONGER = {"epochs × 5": 5, "epochs × 25": 25}
 MOST_ROWS = 4096
 FEWEST_HELD = 100  # rows of which a fifth can be held out
 HELPS_HELD = 0.1  # of the gap of the rows held out
@@ -280,6 +281,12 @@ class Patient:
         before = self.above(base.score)
         missed = self.best - before
         return float(np.clip((self.above(found.score) - before) / missed, 0, 1)) if missed > 1e-9 else 0.0
+
+    def closed(self, names: Sequence[str]) -> float | None:
+        """The share of what was missed that one of these changes has brought by itself; None where none was tried."""
+        asked = [((), LONGER[name]) if name in LONGER else ((name,), 1) for name in names]
+        gains = [self.gain(*one, times=times) for one, times in asked if self.tries.get((*one, str(times)))]
+        return max(gains, default=None)
 
     def costs(self, gain: float) -> bool:
         """Whether what a change brings, a share of what was missed, is enough to make a training sick by itself."""

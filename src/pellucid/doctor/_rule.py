@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sign:
-    """What a rule saw: where, the numbers in words, how sure it is, and the share of the harm that it explains.
+    """What a rule saw: where, the numbers in words, how sure it is, and what it weighs beside others, 0 to 1.
 
     `numbers` are for its picture.
     """
@@ -52,6 +52,7 @@ class Rule:
             Finding(
                 self.code, sign.where, patient.epoch, sign.evidence, self.mechanism, self.cure, sign.confidence,
                 sign.explains, scores_of(patient, self.changes) | sign.numbers | {"rule": self.name.key},
+                patient.closed(self.changes),
             )
             for sign in self.look(patient)
         ]  # fmt: skip

@@ -292,6 +292,5 @@ TRAINING_RULES: tuple[Rule, ...] = (
         phrase("What can be learned from these rows was not."),
         phrase("Ask .prescribe() to try changes."),
         phrase("by a plain network, measured"),
-        ("suited output", "adam at 0.01", "standardise inputs"),
     ),
 )  # fmt: skip

@@ -41,8 +41,6 @@ CONTRIBUTIONS = phrase(
     "move alone before another formula takes over."
 )
 REACHED = phrase("What the training reaches, beside always the same answer and the best of all that was tried.")
-GLANCE = phrase(
-    "How much of what is missing each finding accounts for, measured by leaving it out where that can be tried."
-)
+GLANCE = phrase("How much of what is missing the cure of each finding brings by itself, on the rows learned from.")
 CURED = phrase("Each line is one draw of the start, trained as it was and with the change.")
 FOOT = phrase("Made by Pellucid. Every figure says its numbers where the pointer rests on it.")

@@ -20,37 +20,42 @@ MOST = 12
 
 
 def glance(record: Diagnosis) -> Figure:
-    """The findings by how much of what is missing they account for; where there is no alarm, what was reached.
+    """What the cure of each finding brings by itself; where there is no alarm or none was tried, what was reached.
 
     Raises: SettingError where nothing was found and nothing could be tried.
     """
     found = glanced(record)
     if not drawn(record):
-        raise SettingError("Nothing was found and nothing could be tried: there is no picture of that.")
+        raise SettingError("Nothing could be tried, so there is no picture of it all; each finding has its own.")
     if not found:
         own = {CONSTANT: record.trivial, AS_IT_IS: record.reached, BEST: record.best}
         return reached({"reached": own, "metric": record.metric}, "")
     figure, ((axes,),) = new(1.35 + 0.29 * len(found))
-    values = np.array([one.explains for one in found])
+    values = np.array([one.closes or 0.0 for one in found])
     names = [f"{one.code} {place(one)}" for one in found]
-    words = [f"{name}, {sureness(one)}: {share(one.explains, 0)}" for name, one in zip(names, found, strict=True)]
+    told = [sureness(one) if one.closes is not None else untried(one) for one in found]
+    words = [
+        f"{name}, {said}" if one.closes is None else f"{name}, {said}: {share(one.closes, 0)}"
+        for name, said, one in zip(names, told, found, strict=True)
+    ]
     bars(axes, names, values, [TONES[one.confidence] for one in found], words)
-    for i, one in enumerate(found):
-        axes.annotate(
-            sureness(one), (one.explains, i), (4, 0), textcoords="offset points", va="center", size=9, color=MUTED
-        )
+    for i, (value, said) in enumerate(zip(values, told, strict=True)):
+        axes.annotate(said, (value, i), (4, 0), textcoords="offset points", va="center", size=9, color=MUTED)
     axes.set_xlim(0, 1.22)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     axes.xaxis.set_major_formatter(percents)
-    dress(axes, phrase("What accounts for what is missing"), phrase("share of what is missing"), "", grid="x")
+    dress(axes, phrase("What each cure brings by itself"), phrase("share of what is missing"), "", grid="x")
     return figure
 
 
+def untried(one: Finding) -> str:
+    return phrase("{sureness}, not tried by itself", sureness=sureness(one))
+
+
 def glanced(record: Diagnosis) -> list[Finding]:
-    """The findings that are drawn: alarms and hints, where there is an alarm or nothing else is to be seen."""
-    if record.healthy and record.reached is not None:
-        return []
-    return [one for one in record.findings if one.confidence != "harmless"][:MOST]
+    """The findings that are drawn: alarms and hints, where there is an alarm and some cure was tried."""
+    found = [one for one in record.findings if one.confidence != "harmless"][:MOST]
+    return [] if record.healthy or all(one.closes is None for one in found) else found
 
 
 def cured(record: Prescription) -> Figure:
@@ -89,4 +94,4 @@ def drawn(record: Diagnosis | Prescription) -> bool:
     """Whether there is a picture of it."""
     if isinstance(record, Prescription):
         return bool(record) and bool(record.before)
-    return record.reached is not None or bool(glanced(record))
+    return record.reached is not None

@@ -16,7 +16,6 @@ from ._diagnosis_text import (
     NOTHING,
     change,
     counted,
-    evidence,
     looked_at,
     nothing,
     place,
@@ -57,7 +56,7 @@ def box(record: Finding, name: str) -> Markup:
         where = phrase("{where}, epoch {epoch}", where=where, epoch=record.epoch)
     parts = [*([recalled(rule)] if rule else []), where, sureness(record)]
     lines = {
-        phrase("Evidence: "): evidence(record),
+        phrase("Evidence: "): sentence(record.evidence),
         phrase("Why: "): recalled(record.mechanism),
         phrase("What to do: "): recalled(record.cure),
     }

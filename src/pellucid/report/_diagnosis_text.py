@@ -12,7 +12,7 @@ import numpy as np
 from ..doctor import RULES, Diagnosis, Finding, Prescription
 from ..language import phrase, translated
 from ..recall import recalled
-from .words import enumerated, measure, number, scored, seconds, sentences, share
+from .words import enumerated, measure, number, scored, seconds
 
 WIDTH = 104
 MARKS = {"certain": "✗", "likely": "!", "possible": "?", "harmless": "·"}
@@ -51,7 +51,7 @@ PLACES = {
 def finding(record: Finding) -> str:
     """A finding in full."""
     lines = [f"{MARKS[record.confidence]} {record.confidence}: {title(record)}"]
-    for name, words in {"": evidence(record), "Why": record.mechanism, "Cure": record.cure}.items():
+    for name, words in {"": sentence(record.evidence), "Why": record.mechanism, "Cure": record.cure}.items():
         lines.append(hanging(name, translated(words)))
     return "\n".join(lines)
 
@@ -71,14 +71,6 @@ def place(record: Finding) -> str:
 def sureness(record: Finding) -> str:
     """How sure it is, in the language at hand."""
     return translated(SURENESS[record.confidence])
-
-
-def evidence(record: Finding) -> str:
-    """The evidence, and how much of what is missing it accounts for."""
-    part = ""
-    if record.explains >= 0.005:
-        part = phrase("This accounts for {part} of what is missing.", part=share(record.explains, 0))
-    return sentences([sentence(record.evidence), part])
 
 
 def sentence(words: str) -> str:
