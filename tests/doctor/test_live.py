@@ -101,6 +101,22 @@ def test_dead_units_are_drawn_anew_where_that_is_asked():
     assert fixed.history[-1].loss < plain.history[-1].loss
 
 
+def test_units_that_die_again_are_drawn_anew_with_a_smaller_rate():
+    x = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+    doctor = Doctor()
+    (finding,) = doctor.epoch(history([1.0], zero=1.0, saturated=1.0), SETTINGS)
+    first, again = (doctor.mend(finding, dead_start(), x, seed) for seed in (0, 1))
+    assert (first.rate, again.rate) == (1.0, 0.1)
+    assert "once more" in again.words
+
+
+def test_a_look_is_judged_once():
+    epochs = history([1.0, 1.0], zero=1.0, saturated=1.0)
+    epochs[1].watch.clear()  # all share one look
+    doctor = Doctor()
+    assert not doctor.epoch(epochs, SETTINGS)
+
+
 def test_a_step_too_large_is_taken_again_with_a_smaller_rate():
     x = 100 * np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
     settings = {

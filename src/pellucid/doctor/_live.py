@@ -66,18 +66,16 @@ def vanishing_blame(history: History, settings: Settings) -> Evidence | None:
 
     Where a layer is dead that is the cause.
     """
-    watched = [epoch.watch for epoch in history if epoch.watch]
-    if not watched or len(watched[-1]) < 3:
+    watch = history[-1].watch
+    if len(watch) < 3 or any(seen.saturated is not None and seen.zero > DEAD for seen in watch.values()):
         return None
-    if any(seen.saturated is not None and seen.zero > DEAD for seen in watched[-1].values()):
-        return None
-    layers = list(watched[-1].items())
+    layers = list(watch.items())
     first, low = next((item for item in layers if item[1].gradient_ratio is not None), layers[0])
     last, high = layers[-1]
     if low.blame_variance < 1e-12 * high.blame_variance:
         ratio = (low.blame_variance / high.blame_variance) ** 0.5
         words = phrase("the error signal is {ratio:.0e} of that at {layer}", ratio=ratio, layer=last)
-        return first, words, depth(watched[-1])
+        return first, words, depth(watch)
     return None
 
 
@@ -204,6 +202,7 @@ class Doctor:
     """Watches a training: looks at it before the first step, then epoch by epoch; says each thing once."""
 
     said: set[str] = field(default_factory=set)
+    revivals: int = 0
 
     def start(self, net: Layer, data: Data, settings: Settings) -> list[Finding]:
         """What is certain before the first step."""
@@ -242,10 +241,17 @@ class Doctor:
         if rule.mend == "rate":
             return Mended(net, 0.1, phrase("a tenth of the learning rate"))
         new, count = revived(net, x, jax.random.key(seed))
-        return Mended(new, 1.0, phrase("{n} dead units drawn anew", n=count)) if count else None
+        if not count:
+            return None
+        self.revivals += 1
+        if self.revivals == 1:
+            return Mended(new, 1.0, phrase("{n} dead units drawn anew", n=count))
+        return Mended(
+            new, 0.1, phrase("{n} dead units drawn anew once more, and a tenth of the learning rate", n=count)
+        )
 
 
 def last_two_looks(history: History) -> list[tuple[str, Any, Any]]:
-    """(path, last look, look before, None where there is none) of every layer."""
-    *others, last = [{}, *(epoch.watch for epoch in history if epoch.watch)]
-    return [(path, seen, others[-1].get(path)) for path, seen in last.items()]
+    """(path, look, look before, None where there is none) of every layer; none where the last epoch had no look."""
+    before = next((epoch.watch for epoch in reversed(history[:-1]) if epoch.watch), {})
+    return [(path, seen, before.get(path)) for path, seen in history[-1].watch.items()]
