@@ -8,9 +8,10 @@ from sklearn.datasets import make_moons
 
 import pellucid as pl
 from pellucid.doctor import RULES, Finding, Patient, Program, diagnose
-from pellucid.doctor._changes import CHANGES
+from pellucid.doctor._changes import CHANGES, standardised
 from pellucid.doctor._diagnosis import beyond_chance, static_findings
 from pellucid.doctor._output_rules import loss_against_task
+from pellucid.doctor._rows import standard
 from pellucid.doctor._rule import Sign
 from pellucid.errors import DataError, SettingError
 from pellucid.layers import Activation, Dense, Sequential, Softmax
@@ -248,6 +249,12 @@ def test_a_mismatch_that_costs_little_of_what_there_is_to_learn_is_a_hint(mended
     [found] = loss_against_task(patient)
     assert found.confidence == sure
     assert found.explains == pytest.approx((mended - 0.8) / 0.1)
+
+
+def test_numbers_whose_squares_are_infinite_are_scaled_all_the_same():
+    huge = X * np.float32(1e30)
+    np.testing.assert_allclose(standardised(huge), standardised(X), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(standard(huge, 0), standard(X, 0), rtol=1e-4, atol=1e-5)
 
 
 def test_what_the_cure_of_a_finding_brings_by_itself_is_measured_or_not_said():

@@ -52,7 +52,7 @@ class Change:
 
 def standardised(a: np.ndarray) -> np.ndarray:
     """Every column with mean 0 and variance 1; images and sequences as a whole."""
-    a = np.asarray(a, np.float32)
+    a = np.asarray(a, np.float64)  # the square of a large float32 is infinite
     axes = 0 if a.ndim <= 2 else tuple(range(a.ndim))
     with np.errstate(invalid="ignore"):  # columns with NaN stay what they are: NaN
         spread = a.std(axes, keepdims=True)

@@ -103,14 +103,15 @@ def standard(rows: Any, seed: int) -> np.ndarray:
     Lindenstrauss 1984 for the projection.
     """
     whole = as_seen(rows)
-    points = table(whole).astype(np.float32)
+    points = table(whole)
     rng = np.random.default_rng(seed)
     if points.shape[1] > DRAWN_COLUMNS:
         points = points[:, rng.choice(points.shape[1], DRAWN_COLUMNS, replace=False)]
-    points = points - points.mean(0)
+    points = points - points.mean(0, dtype=np.float64)  # the square of a large float32 is infinite
     spread = points.std(0)
     points = points[:, spread > 0]
     points = points / (points.std() or 1) if whole.ndim > 2 else np.clip(points / spread[spread > 0], -5, 5)
+    points = points.astype(np.float32)
     if points.shape[1] > MOST_COLUMNS:
         points = points @ rng.normal(size=(points.shape[1], MOST_COLUMNS)).astype(np.float32) / MOST_COLUMNS**0.5
     return points
