@@ -147,8 +147,9 @@ def target_of(
 
 
 def ensure_finite(finite: np.ndarray, x: np.ndarray) -> None:
-    """
-    Raises: DataError naming the first point (points, d) whose value is not finite.
+    """Refuse a function that has no value somewhere.
+
+    Raises: DataError naming the first of the points (points, d) whose value is not finite.
     """
     wrong = np.flatnonzero(~finite)
     if len(wrong):

@@ -29,7 +29,7 @@ class Finding(Record):
     cure: str
     confidence: str = "likely"
     explains: float = 0.0
-    numbers: dict[str, Any] = field(default_factory=dict)
+    numbers: dict[str, Any] = field(default_factory=dict, repr=False)
     closes: float | None = None
 
     @property
