@@ -4,7 +4,7 @@
 
 Each network is drawn anew, of ReLU and of smooth curves, with weights of very different sizes, and asked over boxes of
 very different sizes by every method. Points are run in float32, as the network runs, and in float64. A bound that one
-of them leaves is printed; there must be none.
+of them leaves is counted; there must be none.
 """
 
 from __future__ import annotations

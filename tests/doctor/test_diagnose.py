@@ -245,7 +245,7 @@ def test_a_mismatch_that_costs_little_of_what_there_is_to_learn_is_a_hint(mended
     patient = Patient(Program(net, Settings(loss("squared_error"), epochs=1), X, Y), seconds=60)
     patient.base = replace(patient.base, score=0.8)
     patient.longer, patient.reached, patient.reference = patient.base, 0.8, 0.9
-    patient.tries["suited output", "1"] = replace(patient.base, score=mended)
+    patient.tries["suited output",] = replace(patient.base, score=mended)
     [found] = loss_against_task(patient)
     assert found.confidence == sure
     assert found.explains == pytest.approx((mended - 0.8) / 0.1)
@@ -262,10 +262,11 @@ def test_what_the_cure_of_a_finding_brings_by_itself_is_measured_or_not_said():
     patient.base = replace(patient.base, score=0.6)
     patient.longer, patient.reached, patient.reference = patient.base, 0.6, 1.0
     assert patient.closed(("adam", "epochs × 5")) is None
-    patient.tries["5",] = replace(patient.base, score=0.7)
+    longer = patient.sample.set(epochs=5)
+    patient.tries["epochs × 5",] = replace(patient.base, program=longer, score=0.7)
     assert patient.closed(("adam", "epochs × 5")) == pytest.approx(0.25)
-    patient.tries["adam", "1"] = replace(patient.base, score=0.9)
-    patient.tries["adam", "wider", "1"] = replace(patient.base, score=1.0)
+    patient.tries["adam",] = replace(patient.base, score=0.9)
+    patient.tries["adam", "wider"] = replace(patient.base, score=1.0)
     assert patient.closed(("adam", "epochs × 5")) == pytest.approx(0.75)
 
 

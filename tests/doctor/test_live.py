@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -65,6 +67,7 @@ def test_a_dead_layer_is_told_at_the_first_look_and_not_as_the_blame_that_cannot
 def test_every_rule_states_its_mechanism_cure_and_source():
     for rule in LIVE_RULES:
         assert rule.look.__doc__
+        assert "\n" not in rule.look.__doc__  # a row of a table
         assert all((rule.mechanism, rule.cure, rule.source))
 
 
@@ -111,10 +114,9 @@ def test_units_that_die_again_are_drawn_anew_with_a_smaller_rate():
 
 
 def test_a_look_is_judged_once():
-    epochs = history([1.0, 1.0], zero=1.0, saturated=1.0)
-    epochs[1].watch.clear()  # all share one look
-    doctor = Doctor()
-    assert not doctor.epoch(epochs, SETTINGS)
+    looked, since = history([1.0, 1.0], zero=1.0, saturated=1.0)
+    assert not Doctor().epoch([looked, replace(since, watch={})], SETTINGS)
+    assert Doctor().epoch([looked, since], SETTINGS)
 
 
 def test_a_step_too_large_is_taken_again_with_a_smaller_rate():

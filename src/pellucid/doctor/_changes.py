@@ -89,7 +89,11 @@ def default_rate(program: Program, task: Task) -> Program | None:
 
 
 def epochs_times(factor: int) -> Apply:
-    return lambda program, task: program.set(epochs=program.settings.epochs * factor)
+    def apply(program: Program, task: Task) -> Program | None:
+        epochs = program.settings.epochs
+        return program.set(epochs=epochs * factor) if epochs else None
+
+    return apply
 
 
 def adam(rate: float) -> Apply:

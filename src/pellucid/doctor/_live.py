@@ -62,10 +62,7 @@ def saturated_units(history: History, settings: Settings) -> Evidence | None:
 
 
 def vanishing_blame(history: History, settings: Settings) -> Evidence | None:
-    """The error signal at the first layer with weights is a millionth of that at the last, or less.
-
-    Where a layer is dead that is the cause.
-    """
+    """The error signal at the first layer with weights is a millionth of that at the last; no layer is dead."""
     watch = history[-1].watch
     if len(watch) < 3 or any(seen.saturated is not None and seen.zero > DEAD for seen in watch.values()):
         return None

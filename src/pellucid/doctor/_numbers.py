@@ -25,13 +25,13 @@ def few(values: Any) -> list[float]:
     return values[np.linspace(0, len(values) - 1, min(len(values), MOST)).astype(int)].astype(float).tolist()
 
 
-def scores_of(patient: Patient, names: Iterable[str]) -> dict[str, Any]:
+def scores_of(patient: Patient, changes: Iterable[str]) -> dict[str, Any]:
     """What the trials of these changes reached, beside the training as it is; nothing where none was tried."""
-    wanted = set(names)
+    wanted = set(changes)
     done = {
-        " and ".join(key[:-1]): patient.above(trial.score)
-        for key, trial in patient.tries.items()
-        if trial and key[-1] == "1" and key[:-1] and set(key[:-1]) <= wanted
+        " and ".join(names): patient.above(trial.score)
+        for names, trial in patient.tries.items()
+        if trial and set(names) <= wanted and not patient.asks_for_more(trial.program)
     }
     if not done or patient.longer is None or patient.base is None:
         return {}
@@ -50,7 +50,7 @@ def scale_of(patient: Patient) -> dict[str, Any]:
 def rates_of(patient: Patient) -> dict[str, Any]:
     """The learning rates that were tried, each with what it reached."""
     rate = patient.settings.rate()
-    tried = {rate * factor: patient.tries.get((name, "1")) for name, factor in RATE.items()}
+    tried = {rate * factor: patient.tries.get((name,)) for name, factor in RATE.items()}
     pairs = [[at, patient.above(trial.score)] for at, trial in tried.items() if trial]
     if not pairs or patient.longer is None:
         return {}

@@ -24,7 +24,6 @@ from ._task import Task, flat
 from ._trials import Trial, applicable, changed, redrawn, score_of, task_for, threshold_of, tried
 
 MENDED = ("suited output", "standardise inputs", "standardise targets", "adam at 0.01")  # what suits most trainings
-LONGER = {"epochs × 5": 5, "epochs × 25": 25}
 MOST_ROWS = 4096
 FEWEST_HELD = 100  # rows of which a fifth can be held out
 HELPS_HELD = 0.1  # of the gap of the rows held out
@@ -206,15 +205,23 @@ class Patient:
             return self.base
         return self.run(self.sample, FEWEST_STEPS)
 
-    def trial(self, *names: str, times: int = 1) -> Trial | None:
-        """The program with these changes, `times` as long; None where they do not apply, or time is over."""
-        key = (*names, str(times))
+    def trial(self, *names: str) -> Trial | None:
+        """The program with these changes; None where they do not apply, or time is over."""
         task, longer = self.task, self.longer
-        if key not in self.tries and task and longer and self.left > 0:
+        if names not in self.tries and task and longer and self.left > 0:
             after = changed(self.sample, task, *names)
-            steps = self.steps * times if times > 1 else longer.steps if longer.finite else self.like
-            self.tries[key] = after and self.run(after, steps)
-        return self.tries.get(key)
+            self.tries[names] = after and self.run(after, self.steps_for(after, longer))
+        return self.tries.get(names)
+
+    def steps_for(self, after: Program, longer: Trial) -> int:
+        """As many as the program takes `longer`; where a change asks for more epochs, its own and as many times."""
+        if self.asks_for_more(after):
+            return self.steps * after.settings.epochs // self.settings.epochs
+        return longer.steps if longer.finite else self.like
+
+    def asks_for_more(self, after: Program) -> bool:
+        """Whether a changed program has more epochs."""
+        return after.settings.epochs > self.settings.epochs
 
     @cached_property
     def reference(self) -> float:
@@ -270,12 +277,13 @@ class Patient:
         signs = [s for rule in OUTPUT_RULES if rule.code in rules for s in rule.look(self)]
         return any(sign.confidence == "certain" and sign.explains > 0.5 for sign in signs)
 
-    def gain(self, *names: str, times: int = 1) -> float:
+    def gain(self, *names: str) -> float:
         """The share of what was missed that a trial with these changes brings, 0 to 1.
 
         A change is held against the program as it is for as many steps; more steps against the program's own.
         """
-        found, base = self.trial(*names, times=times), self.longer if times == 1 else self.base
+        found = self.trial(*names)
+        base = self.base if found and self.asks_for_more(found.program) else self.longer
         if found is None or base is None:
             return 0.0
         before = self.above(base.score)
@@ -284,9 +292,7 @@ class Patient:
 
     def closed(self, names: Sequence[str]) -> float | None:
         """The share of what was missed that one of these changes has brought by itself; None where none was tried."""
-        asked = [((), LONGER[name]) if name in LONGER else ((name,), 1) for name in names]
-        gains = [self.gain(*one, times=times) for one, times in asked if self.tries.get((*one, str(times)))]
-        return max(gains, default=None)
+        return max((self.gain(name) for name in names if self.tries.get((name,))), default=None)
 
     def costs(self, gain: float) -> bool:
         """Whether what a change brings, a share of what was missed, is enough to make a training sick by itself."""

@@ -93,10 +93,10 @@ def too_few_steps(patient: Patient) -> Iterator[Sign]:
     if base is None or not patient.sick or patient.outright or base.steps < patient.program.steps:
         return
     times = 5
-    gain = patient.gain(times=times)
+    gain = patient.gain(f"epochs × {times}")
     if gain < HELPS and base.steps < 4000:
         times = 25
-        gain = patient.gain(times=times)
+        gain = patient.gain(f"epochs × {times}")
     if gain < HELPS:
         return
     words = phrase(
@@ -157,7 +157,7 @@ def too_narrow(patient: Patient) -> Iterator[Sign]:
     if narrow == 1:
         words = phrase("its 1 unit are all that goes through")
     if gain > 0.4:
-        other = max(patient.gain("rate × 10"), patient.gain("rate × 100"), patient.gain(times=5))
+        other = max(patient.gain("rate × 10"), patient.gain("rate × 100"), patient.gain("epochs × 5"))
         sure = patient.likely if narrow <= 2 and gain > other + 0.2 else "possible"
         words = also(words, phrase("with wider layers {gain:.0%} of the gap closes", gain=gain))
         yield Sign(path, words, sure, 0.6 * gain)

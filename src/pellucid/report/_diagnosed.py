@@ -33,11 +33,9 @@ def glance(record: Diagnosis) -> Figure:
     figure, ((axes,),) = new(1.35 + 0.29 * len(found))
     values = np.array([one.closes or 0.0 for one in found])
     names = [f"{one.code} {place(one)}" for one in found]
-    told = [sureness(one) if one.closes is not None else untried(one) for one in found]
-    words = [
-        f"{name}, {said}" if one.closes is None else f"{name}, {said}: {share(one.closes, 0)}"
-        for name, said, one in zip(names, told, found, strict=True)
-    ]
+    told = [untried(one) if one.closes is None else sureness(one) for one in found]
+    shares = ["" if one.closes is None else f": {share(one.closes, 0)}" for one in found]
+    words = [f"{name}, {said}{part}" for name, said, part in zip(names, told, shares, strict=True)]
     bars(axes, names, values, [TONES[one.confidence] for one in found], words)
     for i, (value, said) in enumerate(zip(values, told, strict=True)):
         axes.annotate(said, (value, i), (4, 0), textcoords="offset points", va="center", size=9, color=MUTED)
